@@ -1,0 +1,168 @@
+"""A photo's bytes to the array that the network takes. Training and serving call the same code.
+
+Thread-safe: no Pillow global is set or relied upon, so a service may call it from many threads.
+"""
+
+import io
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
+
+from shared.ml.errors import UnreadableImage
+from shared.ml.header import ImageFormat, read_header
+from shared.ml.spec import PreprocessSpec
+
+UInt8Array = NDArray[np.uint8]
+
+# Refused from the header, before decoding. A 50-megapixel photo decodes to 150 MB.
+DEFAULT_MAX_PIXELS = 50_000_000
+
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Skip Pillow's EXIF parse on opening: it warns about corrupt EXIF, process-wide."""
+
+
+# Plugins are called directly: `Image.open` compares the size with the process-wide
+# MAX_IMAGE_PIXELS and warns, where `max_pixels` has decided already.
+_PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
+    "JPEG": _JpegFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+
+
+def preprocess(
+    data: bytes, spec: PreprocessSpec, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> UInt8Array:
+    """Turn an encoded photo into model input: uint8 RGB `[spec.height, spec.width, 3]`.
+
+    Args:
+        data: a JPEG, PNG, WebP, GIF or AVIF file; of an animation the first frame counts.
+        spec: the model package's preprocess spec.
+        max_pixels: a larger width times height is refused from the header.
+
+    Raises:
+        UnreadableImage: with code `empty_file`, `unsupported_type`, `too_many_pixels`,
+            `truncated_image` or `unreadable_image`.
+    """
+    return crop_or_pad(decode(data, spec.resize_short, max_pixels), spec.height, spec.width)
+
+
+def decode(data: bytes, resize_short: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> UInt8Array:
+    """Decode a photo upright, its short side brought to at most `resize_short` pixels.
+
+    Returns uint8 RGB `[H, W, 3]`; transparency becomes white. Raises as `preprocess` does.
+    """
+    header = read_header(data)
+    if header.pixels > max_pixels:
+        raise UnreadableImage(
+            "too_many_pixels",
+            f"{header.width}x{header.height} is {header.pixels} pixels, allowed are {max_pixels}",
+        )
+    try:
+        with _PLUGINS[header.format](io.BytesIO(data)) as image:
+            image.load()
+            orientation = exif_orientation(image.info.get("exif", b""))
+            rgb = shrink(_to_rgb(image), resize_short)
+    except MemoryError:
+        raise  # the machine's trouble, not the photo's: worth another attempt
+    except Exception as error:  # decoders raise nearly any type on hostile bytes
+        raise _fault(error, data, header.format) from error
+    if orientation in _TRANSPOSE:
+        rgb = rgb.transpose(_TRANSPOSE[orientation])
+    return np.array(rgb, dtype=np.uint8)
+
+
+def shrink(image: Image.Image, resize_short: int) -> Image.Image:
+    """Bring the short side down to `resize_short` pixels (LANCZOS); never enlarge."""
+    short = min(image.size)
+    if short <= resize_short:
+        return image
+    width, height = (max(resize_short, round(side * resize_short / short)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def crop_or_pad(array: UInt8Array, height: int, width: int) -> UInt8Array:
+    """Crop the centre of `[H, W, 3]`, and reflect what is missing, to `[height, width, 3]`."""
+    top = max(0, array.shape[0] - height) // 2
+    left = max(0, array.shape[1] - width) // 2
+    array = array[top : top + height, left : left + width]
+    missing = height - array.shape[0], width - array.shape[1]
+    if any(missing):
+        # Reflection repeats as often as needed; a 1-pixel side is repeated as it is.
+        pads = [(side // 2, side - side // 2) for side in missing]
+        array = np.pad(array, [*pads, (0, 0)], mode="reflect")
+    return np.ascontiguousarray(array)
+
+
+def exif_orientation(exif: bytes) -> int:
+    """Return EXIF's orientation 1..8 from an EXIF block; 1 where absent or malformed.
+
+    Read here because Pillow's parser warns process-wide about malformed EXIF, which is common.
+    """
+    tiff = exif.removeprefix(b"Exif\x00\x00")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (offset,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, offset)
+        for entry in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+            if tag == _EXIF_ORIENTATION and kind == 3:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        return 1
+    return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips instead of scaling
+        high_byte = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
+        return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _fault(error: Exception, data: bytes, fmt: ImageFormat) -> UnreadableImage:
+    if "truncated" in str(error).lower() or _is_cut_off(data, fmt):
+        return UnreadableImage("truncated_image", f"the {fmt} file ends before its image does")
+    return UnreadableImage("unreadable_image", f"the {fmt} file cannot be decoded: {error}")
+
+
+def _is_cut_off(data: bytes, fmt: ImageFormat) -> bool:
+    """Tell truncation from damage where the decoder's message does not."""
+    if fmt == "WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if fmt == "PNG":
+        return b"IEND" not in data[-16:]
+    if fmt == "GIF":
+        return not data.endswith(b";")
+    return False

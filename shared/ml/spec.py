@@ -1,0 +1,111 @@
+"""The model package's `model.json`: everything needed to judge a photo with its weights."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MANIFEST_NAME = "model.json"
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Frozen(BaseModel):
+    """Base of the manifest's parts: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PreprocessSpec(Frozen):
+    """How bytes become the array that the graph takes; see `shared.ml.preprocess`."""
+
+    # A short side above this is brought down to it (LANCZOS, from the full decode), in pixels.
+    resize_short: int = Field(gt=0, le=4096)
+    # Size of the model's input, pixels. Larger images are cropped, smaller ones reflect-padded.
+    height: int = Field(gt=0, le=4096)
+    width: int = Field(gt=0, le=4096)
+    crop: Literal["center"] = "center"
+    pad: Literal["reflect"] = "reflect"
+    interpolation: Literal["lanczos"] = "lanczos"
+
+
+class Normalization(Frozen):
+    """Per-channel RGB `(pixel / 255 - mean) / std`. It is part of the exported graph."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Calibration(Frozen):
+    """Platt scaling: P(AI-generated) = sigmoid(logit / temperature + bias)."""
+
+    temperature: float = Field(gt=0)
+    bias: float
+
+
+class Thresholds(Frozen):
+    """On the calibrated probability: `p <= real_below` is real, `p >= ai_above` is AI-generated."""
+
+    real_below: float = Field(ge=0, le=1)
+    ai_above: float = Field(ge=0, le=1)
+    # The share of real photos that may be called AI-generated, for which `ai_above` was chosen.
+    false_accusation_budget: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.real_below >= self.ai_above:
+            raise ValueError("real_below must be smaller than ai_above")
+        return self
+
+
+class FileEntry(Frozen):
+    """One file of the package, beside `model.json`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+
+class PackageFiles(Frozen):
+    """The same network twice: weights for torch, and the graph with them for OpenVINO."""
+
+    weights: FileEntry
+    openvino_xml: FileEntry
+    openvino_bin: FileEntry
+    # Every number of the evaluation, per tier and per source.
+    evaluation: FileEntry
+
+
+class TrainingRecord(Frozen):
+    """Where the weights come from, enough to repeat the run."""
+
+    seed: int
+    # Commit of the code that trained; None outside a git checkout.
+    git_revision: str | None
+    # SHA-256 over the sorted (file hash, label, split, group) of every row used.
+    data_fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
+    n_train: int = Field(ge=0)
+    n_calibration: int = Field(ge=0)
+    base_weights: str
+    # The YAML configuration as it was read, for the reader.
+    config: dict[str, object] = Field(default_factory=dict)
+
+
+class ModelManifest(Frozen):
+    """One model version. Written by the training pipeline, read by every worker."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(min_length=1)
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    # A name that `timm.create_model` knows.
+    architecture: str
+    created_at: datetime
+    # Index 0 is probability 0, index 1 is probability 1.
+    labels: tuple[Literal["real"], Literal["ai_generated"]] = ("real", "ai_generated")
+    preprocess: PreprocessSpec
+    normalization: Normalization
+    calibration: Calibration
+    thresholds: Thresholds
+    files: PackageFiles
+    training: TrainingRecord
+    # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.
+    metrics: dict[str, float] = Field(default_factory=dict)
