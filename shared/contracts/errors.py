@@ -1,0 +1,32 @@
+"""Why one image failed. The codes are part of the API: add to them, never rename one."""
+
+from enum import StrEnum
+
+
+class ImageErrorCode(StrEnum):
+    """Stable codes of `images[].error.code`."""
+
+    EMPTY_FILE = "empty_file"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TRUNCATED_IMAGE = "truncated_image"
+    UNREADABLE_IMAGE = "unreadable_image"
+    OBJECT_MISSING = "object_missing"
+    INFERENCE_FAILED = "inference_failed"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+
+
+IMAGE_ERROR_HELP: dict[ImageErrorCode, str] = {
+    ImageErrorCode.EMPTY_FILE: "The file has no bytes. Send the photo's content.",
+    ImageErrorCode.UNSUPPORTED_TYPE: "The file is not a JPEG, PNG, WebP, GIF or AVIF image.",
+    ImageErrorCode.TOO_LARGE: "The file has more bytes than allowed. Send a smaller file.",
+    ImageErrorCode.TOO_MANY_PIXELS: "The image has more pixels than allowed. Scale it down.",
+    ImageErrorCode.TRUNCATED_IMAGE: "The file ends before the image does. Upload it again.",
+    ImageErrorCode.UNREADABLE_IMAGE: "The file cannot be decoded. Save it again and resend.",
+    ImageErrorCode.OBJECT_MISSING: "The stored bytes are gone. Upload the photo again.",
+    ImageErrorCode.INFERENCE_FAILED: "The model could not judge this image. Report it to us.",
+    ImageErrorCode.ATTEMPTS_EXHAUSTED: (
+        "Judging this image ended a worker several times, so it is tried no more."
+    ),
+}

@@ -1,0 +1,38 @@
+"""States of jobs and images, stored by value and spoken on the wire."""
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """A job is terminal once each of its images is."""
+
+    QUEUED = "queued"  # accepted, no image leased yet
+    RUNNING = "running"  # at least one image was leased
+    SUCCEEDED = "succeeded"  # every image has a verdict
+    PARTIAL = "partial"  # some images have a verdict, others failed
+    FAILED = "failed"  # no image has a verdict
+    CANCELLED = "cancelled"
+
+
+class ImageStatus(StrEnum):
+    """An image is leased while `running`; `succeeded` means that its verdict row exists."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_JOB = frozenset(
+    {JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELLED}
+)
+TERMINAL_IMAGE = frozenset({ImageStatus.SUCCEEDED, ImageStatus.FAILED, ImageStatus.CANCELLED})
+
+
+class Label(StrEnum):
+    """The three verdicts. `uncertain` lies between the two thresholds of the model package."""
+
+    REAL = "real"
+    AI_GENERATED = "ai_generated"
+    UNCERTAIN = "uncertain"

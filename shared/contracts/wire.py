@@ -1,0 +1,103 @@
+"""JSON bodies of the jobs API, used by the gateway and by its clients. JSON is snake_case."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.errors import ImageErrorCode
+from shared.contracts.states import ImageStatus, JobStatus, Label
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Wire(BaseModel):
+    """Base of every wire schema."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ImageError(Wire):
+    """Why one image has no verdict, and what to do."""
+
+    code: ImageErrorCode
+    detail: str
+
+
+class Verdict(Wire):
+    """One model's judgement of one photo."""
+
+    label: Label
+    probability: Probability = Field(description="Calibrated P(AI-generated).")
+    confidence: Probability = Field(
+        description="Probability of the stated side; for `uncertain`, of the likelier one."
+    )
+    model_version: str
+    evidence: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class JobImage(Wire):
+    """One photo of a job, in upload order."""
+
+    id: UUID
+    filename: str
+    status: ImageStatus
+    sha256: str | None = Field(default=None, description="SHA-256 of the stored bytes, hex.")
+    width: int | None = None
+    height: int | None = None
+    error: ImageError | None = None
+    verdict: Verdict | None = None
+
+
+class ListingVerdict(Wire):
+    """The photos of one job taken together: the gravest verdict counts."""
+
+    label: Label
+    probability: Probability = Field(description="The highest P(AI-generated) of the photos.")
+    reason: str
+    image_id: UUID = Field(description="The photo that decided.")
+
+
+class JobLinks(Wire):
+    """Paths relative to the gateway's root."""
+
+    self: str
+    wait: str = Field(description="Long poll: answers when the job has finished, or after 30 s.")
+
+
+class Job(Wire):
+    """`POST /jobs` and `GET /jobs/{id}`."""
+
+    id: UUID
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    listing_id: str | None = None
+    category: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    images: list[JobImage]
+    verdict: ListingVerdict | None = None
+    links: JobLinks
+
+
+class Prediction(Wire):
+    """`POST /predict`."""
+
+    prediction: Label
+    probability: Probability
+    confidence: Probability
+    inference_time_ms: float = Field(ge=0, description="From upload stored to verdict stored.")
+    model_version: str
+
+
+class Problem(Wire):
+    """RFC 9457 problem details, sent as `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    errors: list[dict[str, Any]] = Field(default_factory=list)

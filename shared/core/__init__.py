@@ -1,0 +1,1 @@
+"""Settings, logging, metrics, errors, ids: all that knows no business."""

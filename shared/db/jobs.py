@@ -1,0 +1,116 @@
+"""Jobs and their images: insertion and reading, always within one tenant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shared.contracts.states import ImageStatus, JobStatus
+from shared.contracts.tasks import MAX_CHUNK
+from shared.core.ids import new_id
+from shared.db.models import Image, Job, JobEvent, Verdict
+from shared.db.outbox import add_chunks
+from shared.db.results import finish_jobs
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """One uploaded file: stored (with `object_key`), or refused at intake (with `error_code`)."""
+
+    filename: str
+    size: int
+    sha256: str | None = None
+    object_key: str | None = None
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a client submitted."""
+
+    tenant_id: UUID
+    request_id: str
+    images: Sequence[NewImage]
+    listing_id: str | None = None
+    category: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with its images in upload order, each with its newest verdict."""
+
+    job: Job
+    images: Sequence[tuple[Image, Verdict | None]]
+
+
+def insert_job(session: Session, new: NewJob) -> UUID:
+    """Write job, image and outbox rows and return the job's id.
+
+    Images refused at intake are terminal at once; a job of nothing else is failed at once.
+    """
+    job = Job(
+        id=new_id(),
+        tenant_id=new.tenant_id,
+        request_id=new.request_id,
+        listing_id=new.listing_id,
+        category=new.category,
+        extra=new.extra,
+    )
+    session.add(job)
+    session.flush()
+    session.add(JobEvent(job_id=job.id, from_status=None, to_status=JobStatus.QUEUED.value))
+    images = [_image_row(job, position, image) for position, image in enumerate(new.images)]
+    session.add_all(images)
+    session.flush()
+    waiting = [image.id for image in images if image.status == ImageStatus.QUEUED]
+    add_chunks(session, waiting, MAX_CHUNK)
+    if not waiting:
+        finish_jobs(session, [job.id])
+    return job.id
+
+
+def _image_row(job: Job, position: int, image: NewImage) -> Image:
+    refused = image.error_code is not None
+    return Image(
+        id=new_id(),
+        job_id=job.id,
+        tenant_id=job.tenant_id,
+        position=position,
+        filename=image.filename,
+        status=(ImageStatus.FAILED if refused else ImageStatus.QUEUED).value,
+        object_key=image.object_key,
+        sha256=image.sha256,
+        content_type=image.content_type,
+        size=image.size,
+        width=image.width,
+        height=image.height,
+        error_code=image.error_code,
+        error_detail=image.error_detail,
+        finished_at=job.created_at if refused else None,
+    )
+
+
+def get_job(session: Session, tenant_id: UUID, job_id: UUID) -> JobView | None:
+    """Return the tenant's job, or None when it has none of this id."""
+    job = session.execute(
+        select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)
+    ).scalar_one_or_none()
+    if job is None:
+        return None
+    rows = session.execute(
+        select(Image, Verdict)
+        .outerjoin(Verdict, Verdict.image_id == Image.id)
+        .where(Image.job_id == job_id)
+        .order_by(Image.position, Verdict.created_at)
+    )
+    # The newest verdict of an image comes last and wins.
+    newest = {image.id: (image, verdict) for image, verdict in rows}
+    return JobView(job, list(newest.values()))

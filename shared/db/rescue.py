@@ -1,0 +1,71 @@
+"""Rescue: images whose worker died or whose message was lost go back to the queue (G2)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.contracts.tasks import MAX_CHUNK
+from shared.db.outbox import add_chunks
+from shared.db.results import exhaust
+
+_EXHAUSTED = text("""
+SELECT id FROM images
+WHERE status = 'running' AND lease_expires_at < clock_timestamp() AND crashes + 1 >= :max_crashes
+LIMIT :limit
+""")
+
+_EXPIRED = text("""
+UPDATE images SET status = 'queued', lease_id = NULL, lease_expires_at = NULL,
+    crashes = crashes + 1, enqueued_at = now()
+WHERE id IN (
+    SELECT id FROM images
+    WHERE status = 'running' AND lease_expires_at < clock_timestamp() AND crashes + 1 < :max_crashes
+    ORDER BY lease_expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+# Only while the outbox is empty: what still waits there was not lost, only not sent yet.
+_LOST = text("""
+UPDATE images SET enqueued_at = now()
+WHERE id IN (
+    SELECT id FROM images
+    WHERE status = 'queued' AND enqueued_at < now() - make_interval(secs => :older_than)
+    ORDER BY enqueued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+AND NOT EXISTS (SELECT 1 FROM outbox WHERE sent_at IS NULL AND available_at <= now())
+RETURNING id, crashes
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What one round of rescue did."""
+
+    requeued: list[UUID]
+    failed: list[UUID]
+
+
+def rescue_expired(session: Session, max_crashes: int, limit: int = 1000) -> Rescued:
+    """Requeue images whose lease ran out; fail those for which it did `max_crashes` times.
+
+    Each travels alone from now on: if one of them is what kills workers, it kills no batch-mate's
+    attempt (G4).
+    """
+    doomed = session.execute(_EXHAUSTED, {"max_crashes": max_crashes, "limit": limit})
+    failed = exhaust(session, list(doomed.scalars()))
+    expired = session.execute(_EXPIRED, {"max_crashes": max_crashes, "limit": limit})
+    requeued = list(expired.scalars())
+    add_chunks(session, requeued, 1)
+    return Rescued(requeued, failed)
+
+
+def requeue_lost(session: Session, older_than: float, limit: int = 5000) -> list[UUID]:
+    """Queue again what has waited `older_than` seconds unleased; returns the image ids.
+
+    A message that was not lost after all does no harm: the second finds nothing to lease.
+    """
+    rows = session.execute(_LOST, {"older_than": older_than, "limit": limit}).all()
+    add_chunks(session, [row.id for row in rows if row.crashes == 0], MAX_CHUNK)
+    add_chunks(session, [row.id for row in rows if row.crashes > 0], 1)
+    return [row.id for row in rows]

@@ -1,0 +1,159 @@
+"""Settling images and finishing jobs: the only code that writes terminal states (G2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
+from shared.contracts.states import Label
+from shared.contracts.tasks import CHANNEL_JOB_FINISHED
+from shared.db.models import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An image that the model judged."""
+
+    image_id: UUID
+    model_version: str
+    label: Label
+    probability: float
+    confidence: float
+    logit: float
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An image that can never be judged."""
+
+    image_id: UUID
+    code: ImageErrorCode
+    detail: str
+
+
+# Jobs are always locked before images, in id order: two chunks that finish the same job wait for
+# each other here, so the second sees the first's images as settled and the job cannot stay open.
+_LOCK_JOBS = text("""
+SELECT id FROM jobs WHERE id IN (SELECT job_id FROM images WHERE id = ANY(:ids))
+ORDER BY id FOR UPDATE
+""")
+
+_SETTLE = text("""
+UPDATE images SET status = v.status, error_code = v.code, error_detail = v.detail,
+    finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
+FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:codes AS text[]),
+    CAST(:details AS text[])) AS v(id, status, code, detail)
+WHERE images.id = v.id AND images.status = 'running' AND images.lease_id = :lease_id
+RETURNING images.id
+""")
+
+_EXHAUST = text("""
+UPDATE images SET status = 'failed', error_code = :code, error_detail = :detail,
+    finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
+WHERE id = ANY(:ids) AND status = 'running' AND lease_expires_at < clock_timestamp()
+RETURNING id
+""")
+
+_FINISH = text("""
+WITH counted AS (
+    SELECT job_id, count(*) AS total,
+        count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE status IN ('queued', 'running')) AS open
+    FROM images WHERE job_id = ANY(:job_ids) GROUP BY job_id),
+before AS (SELECT id, status FROM jobs WHERE id = ANY(:job_ids)),
+finished AS (
+    UPDATE jobs SET finished_at = clock_timestamp(), status = CASE
+        WHEN succeeded = total THEN 'succeeded' WHEN succeeded = 0 THEN 'failed' ELSE 'partial' END
+    FROM counted
+    WHERE jobs.id = counted.job_id AND open = 0 AND jobs.status IN ('queued', 'running')
+    RETURNING jobs.id, jobs.status),
+noted AS (
+    INSERT INTO job_events (job_id, from_status, to_status)
+    SELECT finished.id, before.status, finished.status FROM finished JOIN before USING (id))
+SELECT id, pg_notify(:channel, id::text) FROM finished
+""")
+
+
+def settle(
+    session: Session, lease_id: UUID, outcomes: Sequence[Judged | Failed]
+) -> tuple[list[UUID], list[UUID]]:
+    """Write the outcomes of images still held under `lease_id`, in a few multi-row statements.
+
+    Returns (ids of the images settled, ids of the jobs that this finished). An image whose lease
+    was lost meanwhile is left to its new holder, so each image is settled exactly once.
+    """
+    if not outcomes:
+        return [], []
+    ids = [outcome.image_id for outcome in outcomes]
+    session.execute(_LOCK_JOBS, {"ids": ids})
+    failures = {o.image_id: o for o in outcomes if isinstance(o, Failed)}
+    rows = session.execute(
+        _SETTLE,
+        {
+            "ids": ids,
+            "statuses": ["failed" if i in failures else "succeeded" for i in ids],
+            "codes": [failures[i].code.value if i in failures else None for i in ids],
+            "details": [failures[i].detail if i in failures else None for i in ids],
+            "lease_id": lease_id,
+        },
+    )
+    settled = set(rows.scalars())
+    _insert_verdicts(
+        session, [o for o in outcomes if isinstance(o, Judged) and o.image_id in settled]
+    )
+    return list(settled), finish_jobs(session, _jobs_of(session, settled))
+
+
+def exhaust(session: Session, image_ids: Sequence[UUID]) -> list[UUID]:
+    """Fail images whose lease ran out too often; returns the ids of those failed."""
+    session.execute(_LOCK_JOBS, {"ids": list(image_ids)})
+    code = ImageErrorCode.ATTEMPTS_EXHAUSTED
+    rows = session.execute(
+        _EXHAUST,
+        {"ids": list(image_ids), "code": code.value, "detail": IMAGE_ERROR_HELP[code]},
+    )
+    failed = list(rows.scalars())
+    finish_jobs(session, _jobs_of(session, failed))
+    return failed
+
+
+def finish_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Make those of `job_ids` terminal that have no open image; returns them.
+
+    The caller holds the locks of these jobs. Listeners on `job_finished` are told at commit.
+    """
+    if not job_ids:
+        return []
+    rows = session.execute(_FINISH, {"job_ids": list(job_ids), "channel": CHANNEL_JOB_FINISHED})
+    return list(rows.scalars())
+
+
+def _jobs_of(session: Session, image_ids: Sequence[UUID] | set[UUID]) -> list[UUID]:
+    rows = session.execute(
+        text("SELECT DISTINCT job_id FROM images WHERE id = ANY(:ids)"), {"ids": list(image_ids)}
+    )
+    return list(rows.scalars())
+
+
+def _insert_verdicts(session: Session, judged: Sequence[Judged]) -> None:
+    if not judged:
+        return
+    rows = [
+        {
+            "image_id": item.image_id,
+            "model_version": item.model_version,
+            "label": item.label.value,
+            "probability": item.probability,
+            "confidence": item.confidence,
+            "logit": item.logit,
+            "evidence": item.evidence,
+        }
+        for item in judged
+    ]
+    session.execute(insert(Verdict).values(rows).on_conflict_do_nothing())
