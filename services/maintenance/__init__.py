@@ -1,0 +1,1 @@
+"""Outbox sweep, lease rescue, retention and invariant checks, on Celery beat."""

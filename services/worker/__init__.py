@@ -1,0 +1,1 @@
+"""The inference worker: leases images, judges them in batches, writes verdicts."""

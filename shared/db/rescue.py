@@ -1,6 +1,7 @@
 """Rescue: images whose worker died or whose message was lost go back to the queue (G2)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -31,7 +32,7 @@ _LOST = text("""
 UPDATE images SET enqueued_at = now()
 WHERE id IN (
     SELECT id FROM images
-    WHERE status = 'queued' AND enqueued_at < now() - make_interval(secs => :older_than)
+    WHERE status = 'queued' AND enqueued_at < :before
     ORDER BY enqueued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 AND NOT EXISTS (SELECT 1 FROM outbox WHERE sent_at IS NULL AND available_at <= now())
 RETURNING id, crashes
@@ -60,12 +61,18 @@ def rescue_expired(session: Session, max_crashes: int, limit: int = 1000) -> Res
     return Rescued(requeued, failed)
 
 
-def requeue_lost(session: Session, older_than: float, limit: int = 5000) -> list[UUID]:
-    """Queue again what has waited `older_than` seconds unleased; returns the image ids.
+def requeue_lost(session: Session, before: datetime, limit: int = 5000) -> list[UUID]:
+    """Queue again what was queued before that instant and is unleased; returns the image ids.
 
     A message that was not lost after all does no harm: the second finds nothing to lease.
     """
-    rows = session.execute(_LOST, {"older_than": older_than, "limit": limit}).all()
+    rows = session.execute(_LOST, {"before": before, "limit": limit}).all()
     add_chunks(session, [row.id for row in rows if row.crashes == 0], MAX_CHUNK)
     add_chunks(session, [row.id for row in rows if row.crashes > 0], 1)
     return [row.id for row in rows]
+
+
+def database_time(session: Session) -> datetime:
+    """Return PostgreSQL's clock: the only one that leases and ages are measured by."""
+    now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now

@@ -1,0 +1,125 @@
+"""One chunk: lease its images, judge them, settle them in one transaction."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from services.worker.leases import LeaseKeeper
+from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST
+from services.worker.pipeline import InferencePipeline, Outcome, Postponed
+from shared.contracts.tasks import MAX_CHUNK
+from shared.core.logging import get_logger
+from shared.db import leases
+from shared.db.engine import SessionFactory
+from shared.db.outbox import add_chunks
+from shared.db.results import Failed, Judged, settle
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+# Seconds between tries while the database restarts; after the last the lease runs out instead.
+_DATABASE_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
+# A postponed image is tried again after 2, 4, 8 … seconds, at most this many.
+_MAX_DELAY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """What became of one delivery of a chunk."""
+
+    asked: int
+    leased: int
+    outcomes: Counter[str]
+    jobs_finished: int
+    request_ids: list[str]
+    job_ids: list[UUID]
+
+
+class ChunkProcessor:
+    """The worker's use case, called by the Celery task and by tests alike."""
+
+    def __init__(
+        self,
+        sessions: SessionFactory,
+        pipeline: InferencePipeline,
+        keeper: LeaseKeeper,
+        lease_seconds: float,
+    ) -> None:
+        self._sessions = sessions
+        self._pipeline = pipeline
+        self._keeper = keeper
+        self._lease_seconds = lease_seconds
+
+    def process(self, image_ids: Sequence[UUID]) -> ChunkReport:
+        """Judge those of `image_ids` that nobody else holds; safe to call again and again.
+
+        Raises sqlalchemy's OperationalError when the database stays away; the images are then
+        rescued after their lease.
+        """
+        lease = self._transact(lambda s: leases.acquire(s, image_ids, self._lease_seconds))
+        if not lease.images:
+            return ChunkReport(len(image_ids), 0, Counter(), 0, [], [])
+        with self._keeper.keep(lease.id, [image.id for image in lease.images]):
+            outcomes = list(self._pipeline.run(lease.images))
+            settled, finished = self._transact(lambda s: _store(s, lease.id, outcomes))
+        lost = len(outcomes) - settled
+        if lost:
+            LEASES_LOST.inc(lost)
+        return ChunkReport(
+            asked=len(image_ids),
+            leased=len(lease.images),
+            outcomes=_count(outcomes),
+            jobs_finished=finished,
+            request_ids=sorted({image.request_id for image in lease.images}),
+            job_ids=sorted({image.job_id for image in lease.images}),
+        )
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        for pause in _DATABASE_BACKOFF:
+            try:
+                with self._sessions.begin() as session:
+                    return work(session)
+            except OperationalError as error:
+                log.warning("database.retry", pause=pause, error=str(error.orig))
+                time.sleep(pause)
+        with self._sessions.begin() as session:
+            return work(session)
+
+
+def _store(session: Session, lease_id: UUID, outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """Write everything; returns (images settled or released, jobs finished)."""
+    final = [o for o in outcomes if isinstance(o, Judged | Failed)]
+    settled, finished = settle(session, lease_id, final)
+    later: defaultdict[float, list[UUID]] = defaultdict(list)
+    for outcome in outcomes:
+        if isinstance(outcome, Postponed):
+            delay = min(_MAX_DELAY_SECONDS, 2.0 ** min(outcome.attempts, 10))
+            later[delay].append(outcome.image_id)
+    released = 0
+    for delay, ids in later.items():
+        held = leases.release(session, lease_id, ids, delay)
+        add_chunks(session, held, MAX_CHUNK, delay)
+        released += len(held)
+    return len(settled) + released, len(finished)
+
+
+def _count(outcomes: Sequence[Outcome]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        match outcome:
+            case Judged():
+                counts[outcome.label.value] += 1
+            case Failed():
+                counts["failed"] += 1
+                FAILURES.labels(outcome.code.value).inc()
+            case Postponed():
+                counts["postponed"] += 1
+    for name, count in counts.items():
+        IMAGES.labels(name).inc(count)
+    return counts

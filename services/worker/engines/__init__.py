@@ -1,0 +1,1 @@
+"""Engines: one network, several runtimes. `select.load_engine` chooses by hardware."""

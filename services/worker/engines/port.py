@@ -1,0 +1,21 @@
+"""The engine port."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A loaded network. Called from one thread at a time."""
+
+    # Shown in logs and metrics, for example "openvino-cpu".
+    name: str
+    # Images of one forward pass at most.
+    batch_size: int
+
+    def predict(self, images: Images) -> Logits:
+        """Return float32 logits [N], in order, of uint8 RGB [N, H, W, 3]; N is ≤ `batch_size`."""

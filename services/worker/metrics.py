@@ -1,0 +1,32 @@
+"""Prometheus metrics of the worker. One process with threads: the default registry is right."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+IMAGES = Counter(
+    "detector_worker_images_total",
+    "Images by outcome: a verdict's label, `failed` or `postponed`.",
+    ["outcome"],
+)
+FAILURES = Counter("detector_worker_image_failures_total", "Failed images by error code.", ["code"])
+LEASES_LOST = Counter(
+    "detector_worker_leases_lost_total",
+    "Images judged after their lease had passed to another worker; the verdict was dropped.",
+)
+CHUNKS = Counter("detector_worker_chunks_total", "Chunk tasks by result.", ["result"])
+CHUNK_SECONDS = Histogram(
+    "detector_worker_chunk_seconds",
+    "From the first query of a chunk to the commit of its verdicts.",
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+STAGE_SECONDS = Histogram(
+    "detector_worker_stage_seconds",
+    "Per image: fetch, decode. Per batch: forward.",
+    ["stage"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+BATCH_SIZE = Histogram(
+    "detector_worker_batch_images",
+    "Images of one forward pass.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+MODEL = Gauge("detector_worker_model_info", "1 for the model loaded.", ["version", "engine"])

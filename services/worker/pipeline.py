@@ -1,0 +1,134 @@
+"""The three overlapped stages of one image: fetch → decode and preprocess → batched forward."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from services.worker.batcher import BatchError, MicroBatcher
+from services.worker.engines.port import Engine, Images
+from services.worker.metrics import BATCH_SIZE, STAGE_SECONDS
+from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
+from shared.contracts.states import Label
+from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
+from shared.db.leases import LeasedImage
+from shared.db.results import Failed, Judged
+from shared.ml.errors import UnreadableImage
+from shared.ml.package import ModelPackage
+from shared.ml.postprocess import judge
+from shared.ml.preprocess import preprocess
+from shared.storage.port import ObjectStore
+
+# Reads that gave other bytes than were stored, before the object is given up as damaged.
+MAX_CORRUPT_READS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A passing fault (the object store is away): the image goes back to the queue."""
+
+    image_id: UUID
+    attempts: int
+    reason: str
+
+
+Outcome = Judged | Failed | Postponed
+_T = TypeVar("_T")
+_Staged = Failed | Postponed | Future[float]
+
+
+class InferencePipeline:
+    """Judges images; shared by all chunk tasks of the process, so batches form across chunks."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        package: ModelPackage,
+        engine: Engine,
+        fetch_threads: int,
+        decode_threads: int,
+        batch_wait_seconds: float,
+        max_pixels: int,
+    ) -> None:
+        self._store = store
+        self._manifest = package.manifest
+        self._max_pixels = max_pixels
+        self._fetchers = ThreadPoolExecutor(fetch_threads, thread_name_prefix="fetch")
+        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._batcher = MicroBatcher(
+            engine.predict, engine.batch_size, batch_wait_seconds, _observe_batch
+        )
+
+    def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
+        """Yield one outcome for each image, in order; never raises for an image's own fault."""
+        staged = [self._fetchers.submit(self._stage, image) for image in images]
+        for image, future in zip(images, staged, strict=True):
+            result = future.result()
+            yield self._conclude(image, result) if isinstance(result, Future) else result
+
+    def close(self) -> None:
+        """Finish what is under way and end the threads."""
+        self._fetchers.shutdown()
+        self._decoders.shutdown()
+        self._batcher.close()
+
+    def _stage(self, image: LeasedImage) -> _Staged:
+        """Fetch and decode. The fetching thread waits for its decode, which bounds the memory."""
+        try:
+            data = _timed("fetch", lambda: self._fetch(image))
+            array = self._decoders.submit(_timed, "decode", lambda: self._decode(data)).result()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
+            return _explain(image, error)
+        return self._batcher.submit(array)
+
+    def _fetch(self, image: LeasedImage) -> bytes:
+        return self._store.get(image.object_key, image.size, image.sha256)
+
+    def _decode(self, data: bytes) -> Images:
+        return preprocess(data, self._manifest.preprocess, self._max_pixels)
+
+    def _conclude(self, image: LeasedImage, logit: "Future[float]") -> Judged | Failed:
+        try:
+            judgement = judge(logit.result(), self._manifest)
+        except (BatchError, ValueError) as error:
+            return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+        return Judged(
+            image.id,
+            self._manifest.version,
+            Label(judgement.label),
+            judgement.probability,
+            judgement.confidence,
+            judgement.logit,
+        )
+
+
+def _explain(image: LeasedImage, error: Exception) -> Failed | Postponed:
+    """Sort a failure once: passing (the store is away), or final for this image."""
+    match error:
+        case ObjectMissing():
+            code = ImageErrorCode.OBJECT_MISSING
+            return Failed(image.id, code, IMAGE_ERROR_HELP[code])
+        case ObjectCorrupt() if image.attempts >= MAX_CORRUPT_READS:
+            return Failed(image.id, ImageErrorCode.OBJECT_MISSING, str(error))
+        case StorageError():
+            return Postponed(image.id, image.attempts, str(error))
+        case UnreadableImage():
+            return Failed(image.id, ImageErrorCode(error.code), error.detail)
+        case _:
+            detail = f"{type(error).__name__}: {error}"
+            return Failed(image.id, ImageErrorCode.UNREADABLE_IMAGE, detail)
+
+
+def _timed(stage: str, call: Callable[[], _T]) -> _T:
+    started = time.perf_counter()
+    try:
+        return call()
+    finally:
+        STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)
+
+
+def _observe_batch(size: int, seconds: float) -> None:
+    BATCH_SIZE.observe(size)
+    STAGE_SECONDS.labels("forward").observe(seconds)

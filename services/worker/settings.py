@@ -1,0 +1,36 @@
+"""Settings of one worker process (`DETECTOR_WORKER_*`)."""
+
+import os
+from typing import Literal
+
+from pydantic import Field
+
+from shared.core.settings import BaseAppSettings
+
+
+class WorkerSettings(BaseAppSettings):
+    """Sizes of the three stages and of the lease."""
+
+    # Chunk tasks under way at once: while one waits for its batch, others fetch and decode.
+    worker_concurrency: int = Field(default=4, ge=1)
+    # Threads that read from S3; each holds at most one photo's bytes, which bounds the memory.
+    worker_fetch_threads: int = Field(default=8, ge=1)
+    # Threads that decode (Pillow releases the GIL while it does).
+    worker_decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    # "auto" takes CUDA torch where a GPU is, else OpenVINO on the CPU.
+    worker_engine: Literal["auto", "openvino", "torch"] = "auto"
+    # Images of one forward pass at most; 0 takes the engine's own (16 on CPU, 128 on GPU).
+    worker_batch_size: int = Field(default=0, ge=0)
+    # Milliseconds the oldest image of a batch waits for others. A lone photo pays this once.
+    worker_batch_wait_ms: float = Field(default=8.0, ge=0)
+    # CPU threads of the OpenVINO engine; 0 takes all.
+    worker_inference_threads: int = Field(default=0, ge=0)
+    # Seconds until the images of a dead worker may be taken by another; renewed every third of it.
+    worker_lease_seconds: float = Field(default=30.0, gt=0)
+    # Larger images are refused from their header; the gateway's limit should be the same.
+    worker_max_pixels: int = Field(default=50_000_000, ge=1)
+    # Seconds a stopping worker gives its running chunks.
+    worker_shutdown_seconds: float = Field(default=25.0, gt=0)
+    # Where /metrics and /health answer; 0 takes a free port.
+    worker_metrics_host: str = "127.0.0.1"
+    worker_metrics_port: int = Field(default=9101, ge=0, le=65535)

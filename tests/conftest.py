@@ -1,0 +1,72 @@
+"""Fixtures over real servers: one set per session, a fresh part of it for each test."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from infra.local.stack import Stack
+from shared.db.engine import SessionFactory, make_engine, make_session_factory
+from tests.support.servers import Servers, drop, prepare_template, provide
+from tests.support.system import System
+
+
+@pytest.fixture(scope="session")
+def server_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Real PostgreSQL, Valkey and S3, started once."""
+    with Stack(tmp_path_factory.mktemp("servers")) as stack:
+        prepare_template(stack.urls)
+        yield stack
+
+
+@pytest.fixture
+def servers(server_stack: Stack) -> Iterator[Servers]:
+    """A migrated database, an empty Redis index and a bucket of this test alone."""
+    own = provide(server_stack)
+    yield own
+    drop(own)
+
+
+@pytest.fixture
+def engine(servers: Servers) -> Iterator[Engine]:
+    """An engine on the test's database."""
+    engine = make_engine(servers.database_url, pool_size=4)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> SessionFactory:
+    """Sessions on the test's database."""
+    return make_session_factory(engine)
+
+
+@pytest.fixture
+def make_system(
+    servers: Servers, tmp_path: Path
+) -> Iterator[Callable[[Mapping[str, str]], System]]:
+    """A function that makes a `System`; every service it started is ended with the test."""
+    systems: list[System] = []
+
+    def make(extra: Mapping[str, str] = {}) -> System:
+        system = System(servers, tmp_path, extra)
+        systems.append(system)
+        return system
+
+    yield make
+    for system in systems:
+        system.close()
+
+
+@pytest.fixture(scope="module")
+def stack(server_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system, running, shared by the tests of one module (`.url`, `.key`, `.api`)."""
+    own = provide(server_stack)
+    system = System(own, tmp_path_factory.mktemp("system"))
+    system.gateway()
+    system.worker()
+    system.maintenance()
+    yield system
+    system.close()
+    drop(own)
