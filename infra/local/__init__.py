@@ -1,0 +1,10 @@
+"""The embedded stack: real PostgreSQL, Valkey and SeaweedFS from wheels, run by supervisor.
+
+`Stack` is the front; `python -m infra.local.up` and `python -m infra.local.demo` use it.
+"""
+
+from infra.local.errors import LocalStackError
+from infra.local.stack import Stack
+from infra.local.urls import ExternalServers, ServerUrls
+
+__all__ = ["ExternalServers", "LocalStackError", "ServerUrls", "Stack"]

@@ -1,0 +1,66 @@
+"""From nothing to a running product: servers, schema, key, services."""
+
+from dataclasses import dataclass, field
+
+from infra.local import client_env
+from infra.local.services import ServiceEnvironment, ServicePorts, build_services
+from infra.local.settings import LocalSettings
+from infra.local.stack import Report, Stack
+from shared.db.bootstrap import ensure_local_key
+from shared.db.migrate import upgrade
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """What a person needs to use the running product."""
+
+    url: str
+    ui_url: str
+    api_key: str = field(repr=False)
+
+    @property
+    def docs_url(self) -> str:
+        """The API's documentation, to try calls in a browser."""
+        return f"{self.url}/docs"
+
+
+def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
+    """Start everything and write `detector.env` and `servers.env`.
+
+    Args:
+        stack: not started yet; the caller stops it, also after an error.
+        settings: ports and host.
+        report: called with one line per finished step.
+
+    Raises:
+        LocalStackError: something did not start; the message says what to do.
+    """
+    urls = stack.start_servers()
+    client_env.store_servers(stack.layout, urls)
+    upgrade(urls.database_url)
+    report("database schema is up to date")
+    known = client_env.load(stack.layout.root)
+    api_key = ensure_local_key(urls.database_url, known.api_key if known else None)
+    ports = _choose_ports(stack, settings, report)
+    environment = ServiceEnvironment(
+        urls.environment(), stack.layout.root, settings.gateway_host, ports, api_key
+    )
+    # Before the services start: whoever starts using them as they come up has the right key.
+    client_env.store_client(stack.layout, environment.gateway_url, api_key)
+    stack.start_services(build_services(environment))
+    return Endpoints(environment.gateway_url, environment.ui_url, api_key)
+
+
+def _choose_ports(stack: Stack, settings: LocalSettings, report: Report) -> ServicePorts:
+    ports = ServicePorts(
+        gateway=stack.port("gateway", settings.gateway_port, settings.gateway_host),
+        ui=stack.port("ui", settings.ui_port),
+        worker_metrics=stack.port("worker-metrics"),
+        maintenance_metrics=stack.port("maintenance-metrics"),
+    )
+    if ports.gateway != settings.gateway_port:
+        report(
+            f"ATTENTION: port {settings.gateway_port} is taken by another program; the gateway "
+            f"listens on port {ports.gateway} instead"
+        )
+    return ports

@@ -1,0 +1,160 @@
+"""`make demo`: boot everything, send the sample photos, print their verdicts, stay up.
+
+Every photo takes the product's one way: POST /jobs, S3, queue, worker, PostgreSQL, GET /jobs/{id}.
+With `--once` or ONCE=1 it stops by itself; exit status 1 if a photo got no verdict.
+"""
+
+import argparse
+import csv
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.local.boot import Endpoints
+from infra.local.errors import LocalStackError
+from infra.local.foreground import Progress, fail, running_stack, watch
+from infra.local.settings import LocalSettings
+from infra.local.up import summary
+from infra.local.urls import ExternalServers
+from shared.client import ClientConfig, ClientError, DetectorClient, Photo
+from shared.contracts.states import Label
+from shared.contracts.wire import Verdict
+from shared.core.settings import REPOSITORY_ROOT, load_settings
+
+SAMPLES = REPOSITORY_ROOT / "data" / "samples" / "samples.csv"
+_PARALLEL = 4
+_WAIT_S = 60.0
+_COLOURS = {Label.REAL: "green", Label.AI_GENERATED: "red", Label.UNCERTAIN: "yellow"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photo of data/samples and what is known of its origin (`real` or `ai_generated`)."""
+
+    path: Path
+    truth: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the product said of one sample; exactly one of `verdict` and `error` is set."""
+
+    sample: Sample
+    verdict: Verdict | None
+    error: str | None
+    seconds: float
+
+
+def read_samples(listing: Path = SAMPLES) -> list[Sample]:
+    """Return the listed photos. Raises LocalStackError when the list or a photo is missing."""
+    if not listing.is_file():
+        raise LocalStackError(f"{listing} is missing.\nWhat to do: restore it from the repository.")
+    with listing.open(encoding="utf-8", newline="") as file:
+        samples = [
+            Sample(listing.parent / row["file"], row["label"]) for row in csv.DictReader(file)
+        ]
+    missing = [sample.path.name for sample in samples if not sample.path.is_file()]
+    if missing or not samples:
+        raise LocalStackError(
+            f"{listing} lists photos that are not there: {', '.join(missing) or '(it is empty)'}.\n"
+            "What to do: restore them from the repository."
+        )
+    return samples
+
+
+def judge(client: DetectorClient, sample: Sample) -> Outcome:
+    """Send one photo as a job of its own and wait for its verdict; errors become the outcome's."""
+    begin = time.monotonic()
+    verdict: Verdict | None = None
+    error: str | None = None
+    try:
+        accepted = client.submit([Photo(sample.path.name, sample.path)])
+        image = client.wait_for_job(accepted.id, _WAIT_S).images[0]
+        verdict = image.verdict
+        if verdict is None:
+            error = image.error.detail if image.error else f"image is {image.status}"
+    except ClientError as failure:
+        error = str(failure)
+    return Outcome(sample, verdict, error, time.monotonic() - begin)
+
+
+def judge_all(endpoints: Endpoints, samples: Sequence[Sample]) -> list[Outcome]:
+    """Send all samples, a few at a time; the outcomes keep the order."""
+    config = ClientConfig(endpoints.url, endpoints.api_key)
+    with DetectorClient(config) as client, ThreadPoolExecutor(_PARALLEL) as pool:
+        return list(pool.map(lambda sample: judge(client, sample), samples))
+
+
+def render(outcomes: Sequence[Outcome]) -> Table:
+    """Return the table of verdicts; `time` is from upload to verdict as a client sees it."""
+    table = Table(title="Sample photos", title_justify="left")
+    for heading in ("file", "truth", "verdict"):
+        table.add_column(heading)
+    table.add_column("P(AI)", justify="right")
+    table.add_column("model", overflow="fold")
+    table.add_column("time", justify="right")
+    for outcome in outcomes:
+        taken = f"{outcome.seconds:.2f} s"
+        name, truth = outcome.sample.path.name, outcome.sample.truth
+        if outcome.verdict is None:
+            table.add_row(name, truth, f"[bold red]none: {outcome.error}", "", "", taken)
+            continue
+        verdict = outcome.verdict
+        label = f"[{_COLOURS[verdict.label]}]{verdict.label}"
+        table.add_row(
+            name, truth, label, f"{verdict.probability:.3f}", verdict.model_version, taken
+        )
+    return table
+
+
+def tally(outcomes: Sequence[Outcome]) -> str:
+    """Return one line that counts how the verdicts compare with the truth."""
+    labels = [(o.sample.truth, str(o.verdict.label)) for o in outcomes if o.verdict]
+    right = sum(truth == label for truth, label in labels)
+    unsure = sum(label == Label.UNCERTAIN for _truth, label in labels)
+    wrong = len(labels) - right - unsure
+    none = len(outcomes) - len(labels)
+    return f"{right} right, {unsure} uncertain, {wrong} wrong, {none} without a verdict"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop after the verdicts (or ONCE=1)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    once = _arguments().once or os.environ.get("ONCE", "") not in {"", "0"}
+    settings = load_settings(LocalSettings)
+    report = Progress()
+    complete = False
+    try:
+        samples = read_samples()
+        with running_stack(settings, ExternalServers.from_environment(os.environ), report) as (
+            stack,
+            endpoints,
+        ):
+            outcomes = judge_all(endpoints, samples)
+            report(f"{len(outcomes)} photos sent, {tally(outcomes)}")
+            complete = all(outcome.verdict for outcome in outcomes)
+            Console().print(render(outcomes))
+            if not once:
+                print(summary(endpoints, stack.layout), flush=True)
+                watch(stack, report)
+    except KeyboardInterrupt:
+        return 0 if complete else 1
+    except LocalStackError as error:
+        return fail(error)
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
