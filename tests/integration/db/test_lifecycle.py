@@ -64,9 +64,10 @@ def judged(image_id: UUID, version: str = "m1") -> Judged:
 def expire_leases(sessions: SessionFactory) -> None:
     with sessions.begin() as session:
         session.execute(
-            text(
-                "UPDATE images SET lease_expires_at = now() - interval '1 s' WHERE lease_id IS NOT NULL"
-            )
+            text("""
+            UPDATE images SET lease_expires_at = now() - interval '1 s'
+            WHERE lease_id IS NOT NULL
+            """)
         )
 
 

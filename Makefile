@@ -1,0 +1,93 @@
+# Every command of the project. `make help` lists them; CI runs the same ones.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# pip takes the versions in constraints.txt and nothing else.
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo up test test-unit lint format migrate train train-short evaluate \
+        serve ui bench constraints docker-build docker-up docker-down clean
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A stamp a group: a second run sees that nothing changed and installs nothing.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Set PYTHON=python3.12, say."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing the services (once) ..."
+	$(INSTALL) --editable '.[gateway,worker-cpu,cli,ui,local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
+	@echo "Installing torch and the development tools (once) ..."
+	$(INSTALL) --editable '.[gateway,worker-cpu,training,cli,ui,local,dev]'
+	@touch $@
+
+install: $(VENV)/.run ## Install what running the services needs
+dev: $(VENV)/.dev ## Install everything, training and development tools too, and the git hooks
+	@if [ -d .git ]; then $(BIN)/pre-commit install > /dev/null; fi
+
+demo: $(VENV)/.run ## Boot everything and judge the sample photos (ONCE=1 stops by itself)
+	@ONCE="$(ONCE)" $(BIN)/python -m infra.local.demo
+
+up: $(VENV)/.run ## Boot servers and services; prints URL and key; Ctrl-C stops
+	@$(BIN)/detector up
+
+test: $(VENV)/.dev ## Run the whole suite against real servers
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.dev ## Run the tests that need no server
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migrate: $(VENV)/.run ## Bring the database of DETECTOR_DATABASE_URL to the newest schema
+	$(BIN)/detector db upgrade
+
+train: $(VENV)/.dev ## Train, evaluate and package the champion (DETECTOR_DATASET_DIR, DETECTOR_WEIGHTS_DIR)
+	$(BIN)/python -m services.training run --config services/training/configs/champion.yaml
+
+train-short: $(VENV)/.dev ## The same in minutes, into models/runs, to see that it works
+	$(BIN)/python -m services.training run --config services/training/configs/short.yaml
+
+evaluate: $(VENV)/.dev ## Measure the shipped champion on the dataset's test splits
+	$(BIN)/python -m services.training evaluate
+
+serve: $(VENV)/.run ## Run only the gateway (servers from DETECTOR_*; see docs/configuration.md)
+	$(BIN)/python -m services.gateway
+
+ui: $(VENV)/.run ## Run only the web UI (DETECTOR_URL, DETECTOR_API_KEY)
+	$(BIN)/python -m streamlit run services/ui/app.py --server.address 127.0.0.1
+
+bench: $(VENV)/.run ## Images/s through the whole stack beside the bare ceiling
+	$(BIN)/python -m infra.bench
+
+constraints: $(VENV)/.dev ## Write constraints.txt from what is installed
+	$(BIN)/python -m infra.constraints > constraints.tmp && mv constraints.tmp constraints.txt
+
+docker-build: ## Build the images
+	docker compose build
+
+docker-up: ## Start the stack with Docker (needs .env; see .env.example)
+	docker compose up --detach --wait
+
+docker-down: ## Stop it; data volumes stay
+	docker compose down
+
+clean: ## Remove the environment and caches (not .local/, which holds data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

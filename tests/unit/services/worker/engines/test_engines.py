@@ -1,0 +1,45 @@
+"""Both engines give the same logits for the same photos, whatever the batch."""
+
+import numpy as np
+import pytest
+
+from services.worker.engines.openvino import OpenVinoEngine
+from services.worker.engines.torch_cuda import TorchEngine
+from shared.core.settings import REPOSITORY_ROOT
+from shared.ml.package import load_package
+from shared.ml.preprocess import preprocess
+from tests.support.photos import samples
+
+
+@pytest.fixture(scope="module")
+def package():
+    return load_package(REPOSITORY_ROOT / "models" / "champion")
+
+
+@pytest.fixture(scope="module")
+def arrays(package):
+    return np.stack([preprocess(data, package.manifest.preprocess) for _, data in samples()])
+
+
+@pytest.fixture(scope="module", params=[OpenVinoEngine, TorchEngine])
+def engine(request, package):
+    return request.param(package, batch_size=8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
+def test_padding_changes_no_logit(engine, arrays, count):
+    whole = engine.predict(arrays[:8])
+    assert engine.predict(arrays[:count]) == pytest.approx(whole[:count], abs=1e-3)
+
+
+def test_results_do_not_share_memory_with_the_next_pass(engine, arrays):
+    first = engine.predict(arrays[:8])
+    kept = first.copy()
+    engine.predict(arrays[:8][::-1].copy())
+    assert np.array_equal(first, kept)
+
+
+def test_the_engines_agree(package, arrays):
+    cpu = OpenVinoEngine(package, batch_size=8).predict(arrays[:8])
+    torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8])
+    assert cpu == pytest.approx(torch, abs=0.02)

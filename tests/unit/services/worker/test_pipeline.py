@@ -1,0 +1,118 @@
+"""Fetch, decode and forward with the shipped model; faults are sorted into passing and final."""
+
+from uuid import uuid4
+
+import pytest
+
+from services.worker.engines.select import load_engine
+from services.worker.pipeline import MAX_CORRUPT_READS, InferencePipeline, Postponed
+from services.worker.settings import WorkerSettings
+from shared.contracts.errors import ImageErrorCode
+from shared.core.errors import StorageError
+from shared.core.ids import new_id
+from shared.db.leases import LeasedImage
+from shared.db.results import Failed, Judged
+from shared.ml.package import load_package
+from shared.storage.memory import MemoryObjectStore
+from shared.storage.port import image_key, sha256_hex
+from tests.support.photos import jpeg, samples, truncated_jpeg
+
+TENANT = uuid4()
+
+
+@pytest.fixture(scope="module")
+def settings() -> WorkerSettings:
+    return WorkerSettings(
+        database_url="postgresql+psycopg://unused",
+        redis_url="redis://unused",
+        s3_endpoint="http://unused",
+        s3_access_key="unused",
+        s3_secret_key="unused",
+        worker_engine="openvino",
+    )
+
+
+@pytest.fixture(scope="module")
+def package(settings):
+    return load_package(settings.model_dir)
+
+
+@pytest.fixture(scope="module")
+def engine(package, settings):
+    return load_engine(package, settings)
+
+
+@pytest.fixture
+def store() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def pipeline(store, package, engine):
+    pipeline = InferencePipeline(store, package, engine, 4, 2, 0.005, 50_000_000)
+    yield pipeline
+    pipeline.close()
+
+
+def leased(store: MemoryObjectStore, data: bytes, attempts: int = 1) -> LeasedImage:
+    digest = sha256_hex(data)
+    key = image_key(TENANT, digest)
+    store.put(key, data, "image/jpeg")
+    return LeasedImage(new_id(), new_id(), key, digest, len(data), attempts, "request")
+
+
+def test_sample_photos_are_judged_in_order(pipeline, store, package):
+    images = [leased(store, data) for _, data in samples()]
+    outcomes = list(pipeline.run(images))
+    assert [outcome.image_id for outcome in outcomes] == [image.id for image in images]
+    assert all(isinstance(outcome, Judged) for outcome in outcomes)
+    assert {outcome.model_version for outcome in outcomes} == {package.manifest.version}
+
+
+def test_a_photo_gets_the_same_logit_alone_and_in_any_batch(pipeline, store):
+    images = [leased(store, jpeg(number)) for number in range(23)]
+    together = [outcome.logit for outcome in pipeline.run(images)]
+    alone = [next(iter(pipeline.run([image]))).logit for image in images]
+    assert together == pytest.approx(alone, abs=1e-3)
+
+
+def test_a_bad_photo_fails_alone(pipeline, store):
+    images = [leased(store, jpeg(number)) for number in range(8)]
+    images[3] = leased(store, truncated_jpeg(3))
+    images[5] = leased(store, b"no image at all")
+    outcomes = list(pipeline.run(images))
+    codes = {n: o.code for n, o in enumerate(outcomes) if isinstance(o, Failed)}
+    assert codes == {
+        3: ImageErrorCode.TRUNCATED_IMAGE,
+        5: ImageErrorCode.UNSUPPORTED_TYPE,
+    }
+
+
+def test_missing_bytes_are_final(pipeline, store):
+    image = leased(store, jpeg(0))
+    store.delete(image.object_key)
+    (outcome,) = pipeline.run([image])
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ImageErrorCode.OBJECT_MISSING
+
+
+def test_a_store_that_is_away_postpones(package, engine):
+    class Away(MemoryObjectStore):
+        def get(self, key, size, sha256):
+            raise StorageError("connection refused")
+
+    pipeline = InferencePipeline(Away(), package, engine, 2, 1, 0.0, 50_000_000)
+    image = leased(MemoryObjectStore(), jpeg(0))
+    assert list(pipeline.run([image])) == [Postponed(image.id, 1, "connection refused")]
+    pipeline.close()
+
+
+def test_damaged_bytes_are_read_again_before_they_are_given_up(pipeline, store):
+    good = leased(store, jpeg(0))
+    store.put(good.object_key, jpeg(1), "image/jpeg")
+    (outcome,) = pipeline.run([good])
+    assert isinstance(outcome, Postponed)
+    last = leased(store, jpeg(2), attempts=MAX_CORRUPT_READS)
+    store.put(last.object_key, jpeg(3), "image/jpeg")
+    (outcome,) = pipeline.run([last])
+    assert isinstance(outcome, Failed)
