@@ -1,0 +1,1 @@
+"""The HTTP gateway: takes photos in, answers with verdicts."""

@@ -1,7 +1,7 @@
 """JSON bodies of the jobs API, used by the gateway and by its clients. JSON is snake_case."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -92,6 +92,21 @@ class Prediction(Wire):
     model_version: str
 
 
+class HealthCheck(Wire):
+    """State of one server that the gateway depends on."""
+
+    status: Literal["ok", "failed"]
+    detail: str | None = None
+
+
+class Health(Wire):
+    """`degraded`: verdicts may be late, but what is accepted is safe."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    version: str
+    checks: dict[str, HealthCheck] = Field(default_factory=dict)
+
+
 class Problem(Wire):
     """RFC 9457 problem details, sent as `application/problem+json`."""
 
@@ -100,4 +115,20 @@ class Problem(Wire):
     status: int
     detail: str
     instance: str | None = None
-    errors: list[dict[str, Any]] = Field(default_factory=list)
+    errors: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="One object per offending file (`index`, `filename`, `code`, `detail`)"
+        " or field (`field`, `code`, `detail`).",
+    )
+    request_id: str | None = Field(default=None, description="Also the header `X-Request-ID`.")
+    job: str | None = Field(default=None, description="Link to the job that goes on.")
+    checks: dict[str, HealthCheck] | None = None
+
+
+class ProblemType(Wire):
+    """`GET /problems/{slug}`: what a problem type means and what to do."""
+
+    type: str
+    title: str
+    status: int
+    help: str

@@ -1,0 +1,62 @@
+"""The application factory. Nothing connects before the lifespan begins."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.gateway.openapi import DESCRIPTION, TAGS, install_openapi
+from services.gateway.protocol import ON_SHUTDOWN
+from services.gateway.request_context import RequestContext
+from services.gateway.responses import add_problem_handlers
+from services.gateway.routes import jobs, operation, predict, problems
+from services.gateway.settings import GatewaySettings
+from services.gateway.upload_guard import UploadGuard, UploadLimits
+from services.gateway.version import VERSION
+from services.gateway.wiring import lifespan_state, open_gateway
+
+# What a multipart body has besides the file: boundaries, part headers, short fields.
+_ENVELOPE_BYTES = 64 * 1024
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    """Return the gateway; its servers are opened by the lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
+        async with open_gateway(settings) as gateway:
+            yield lifespan_state(gateway, ON_SHUTDOWN)
+
+    app = FastAPI(
+        title="AI product photo detector",
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        lifespan=lifespan,
+        # Those pages load scripts from a public CDN; a self-hosted service must not.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # `/jobs/` is not `/jobs`: a redirected upload would be sent twice.
+        redirect_slashes=False,
+    )
+    add_problem_handlers(app)
+    app.add_middleware(UploadGuard, limits=_upload_limits(settings))
+    app.add_middleware(RequestContext)  # added last, so it is the outermost
+    for module in (jobs, predict, operation, problems):
+        app.include_router(module.router)
+    install_openapi(app)
+    return app
+
+
+def _upload_limits(settings: GatewaySettings) -> UploadLimits:
+    return UploadLimits(
+        bytes_by_path={
+            "/jobs": settings.gateway_max_request_bytes,
+            "/predict": settings.gateway_max_image_bytes + _ENVELOPE_BYTES,
+        },
+        other_bytes=_ENVELOPE_BYTES,
+        idle_seconds=settings.gateway_upload_idle_seconds,
+        total_seconds=settings.gateway_upload_total_seconds,
+    )

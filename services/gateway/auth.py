@@ -1,0 +1,64 @@
+"""API keys: who is calling, and may they."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from services.gateway.dependencies import GatewayDep
+from services.gateway.problems import MISSING_SCOPE, UNAUTHENTICATED, ProblemError
+from services.gateway.request_facts import facts_of
+from shared.contracts.scopes import Scope
+from shared.db.keys import Principal, authenticate
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="bearer", description="`Authorization: Bearer KEY`"
+)
+_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, scheme_name="api_key", description="`X-API-Key: KEY`"
+)
+
+
+def require(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """Return a dependency that gives the caller, or raises ProblemError (401, 403).
+
+    It runs before the route reads the body: an upload without a key is answered at once.
+    """
+
+    async def caller(
+        request: Request,
+        gateway: GatewayDep,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        header: Annotated[str | None, Depends(_header)],
+    ) -> Principal:
+        key = bearer.credentials if bearer else header
+        if not key:
+            raise _unauthenticated("no API key was sent", "")
+        principal = await gateway.in_database(lambda session: authenticate(session, key))
+        if principal is None:
+            raise _unauthenticated(
+                "the API key is unknown or was revoked", ', error="invalid_token"'
+            )
+        facts_of(request.scope).tenant_id = principal.tenant_id
+        if not principal.may(scope):
+            raise ProblemError(
+                MISSING_SCOPE,
+                f"the key does not carry the scope {scope.value!r}",
+                headers={"WWW-Authenticate": _challenge(', error="insufficient_scope"')},
+            )
+        return principal
+
+    return caller
+
+
+def _challenge(error: str) -> str:
+    return f'Bearer realm="detector"{error}'
+
+
+def _unauthenticated(detail: str, error: str) -> ProblemError:
+    return ProblemError(UNAUTHENTICATED, detail, headers={"WWW-Authenticate": _challenge(error)})
+
+
+Writer = Annotated[Principal, Depends(require(Scope.JOBS_WRITE))]
+Reader = Annotated[Principal, Depends(require(Scope.JOBS_READ))]

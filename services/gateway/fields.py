@@ -1,0 +1,73 @@
+"""The text fields of `POST /jobs`: checked so that PostgreSQL can store whatever passes."""
+
+import json
+import unicodedata
+from typing import Any, NoReturn
+
+MAX_TEXT = 200
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 16
+
+# Control characters, and surrogates, which UTF-8 cannot write.
+_UNSTORABLE = frozenset({"Cc", "Cs"})
+
+
+class InvalidField(ValueError):
+    """The value of one field cannot be taken; the message says why, to the caller."""
+
+
+def parse_text(raw: str) -> str | None:
+    """Return the trimmed text, None when empty. Raises InvalidField."""
+    value = raw.strip()
+    if len(value) > MAX_TEXT:
+        raise InvalidField(f"at most {MAX_TEXT} characters")
+    if any(unicodedata.category(character) in _UNSTORABLE for character in value):
+        raise InvalidField("control characters are not allowed")
+    return value or None
+
+
+def parse_metadata(raw: str) -> dict[str, Any]:
+    """Return the JSON object in `raw`. Raises InvalidField.
+
+    Refused is what `jsonb` cannot hold: NUL, lone surrogates, NaN and infinities.
+    """
+    if len(raw.encode("utf-8", "surrogatepass")) > MAX_METADATA_BYTES:
+        raise InvalidField(f"at most {MAX_METADATA_BYTES} bytes")
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except InvalidField:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidField("not valid JSON") from error
+    if not isinstance(value, dict):
+        raise InvalidField("must be a JSON object")
+    _check(value, MAX_METADATA_DEPTH)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidField(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise InvalidField(f"the number {text[:32]} is too large")
+    return value
+
+
+def _check(value: object, depth: int) -> None:
+    if depth == 0:
+        raise InvalidField(f"nested deeper than {MAX_METADATA_DEPTH} levels")
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise InvalidField("NUL characters cannot be stored")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidField("lone surrogates are not text")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, depth)
+            _check(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)

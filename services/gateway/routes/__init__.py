@@ -1,0 +1,1 @@
+"""Routes: parse the request, call one use case, map the result."""

@@ -1,0 +1,55 @@
+"""Settings of the gateway. Environment variables are DETECTOR_GATEWAY_PORT and so on."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.contracts.tasks import MAX_CHUNK
+from shared.core.settings import BaseAppSettings
+
+MIB = 1024 * 1024
+
+
+class GatewaySettings(BaseAppSettings):
+    """Where to listen, how much to take in, how long to wait."""
+
+    # Loopback by default: whoever opens it to a network does so knowingly.
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8000, ge=0, le=65535)
+    # Processes. One event loop serves a 2-core machine; set it to the cores of a larger one.
+    gateway_workers: int = Field(default=1, ge=1)
+    # Directory of the counters that processes share, wiped at start; a temporary one by default.
+    gateway_metrics_dir: Path | None = None
+
+    # Files of one job: as many as fit one message to a worker.
+    gateway_max_images: int = Field(default=MAX_CHUNK, ge=1, le=MAX_CHUNK)
+    # Bytes of one file. Listing photos are 0.1–8 MiB; a 50-megapixel JPEG is about 20.
+    gateway_max_image_bytes: int = Field(default=20 * MIB, ge=1)
+    # Bytes of one whole `POST /jobs` body: 64 photos of 4 MiB.
+    gateway_max_request_bytes: int = Field(default=256 * MIB, ge=1)
+    # Width times height times frames, read from the header. 50 megapixels decode to 150 MB.
+    gateway_max_pixels: int = Field(default=50_000_000, ge=1)
+
+    # Seconds without a byte of a body that has begun, before 408.
+    gateway_upload_idle_seconds: float = Field(default=10.0, gt=0)
+    # Seconds for a whole body: 256 MiB at 7 Mbit/s.
+    gateway_upload_total_seconds: float = Field(default=300.0, gt=0)
+    # Seconds a connection may stay open without a complete request header.
+    gateway_connection_idle_seconds: int = Field(default=15, ge=1)
+
+    # Files that one process hashes and stores at a time; each holds one file's bytes in memory.
+    gateway_store_threads: int = Field(default=16, ge=1)
+    # Files of one request at a time, so that a request of 64 leaves room for the others.
+    gateway_store_threads_per_request: int = Field(default=4, ge=1)
+    # Seconds a request's files may wait for the object store before 503.
+    gateway_store_seconds: float = Field(default=30.0, gt=0)
+
+    # Seconds `POST /predict` waits for its verdict before 504.
+    gateway_predict_seconds: float = Field(default=30.0, gt=0)
+    # Seconds between two looks at the database during a wait. The notification wakes it; this is
+    # for one that was lost with its connection.
+    gateway_wait_recheck_seconds: float = Field(default=5.0, gt=0)
+    # Seconds one health check may take.
+    gateway_health_seconds: float = Field(default=3.0, gt=0)
+    # Seconds that running requests get to finish at shutdown: longer than a prediction may take.
+    gateway_shutdown_seconds: int = Field(default=35, ge=1)
