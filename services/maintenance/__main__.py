@@ -17,7 +17,7 @@ from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from shared.queue.consume import consume
 
-log = get_logger(__name__)
+log = get_logger("services.maintenance")
 
 
 def main() -> int:

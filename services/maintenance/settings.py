@@ -12,6 +12,7 @@ class MaintenanceSettings(BaseAppSettings):
     maintenance_sweep_seconds: float = Field(default=2.0, gt=0)
     # Also bounds how long after its lease an image waits for a new worker.
     maintenance_rescue_seconds: float = Field(default=5.0, gt=0)
+    # Invariants are counted over a day of rows: cheap, but not free.
     maintenance_check_seconds: float = Field(default=30.0, gt=0)
     # An image that waited this long while the broker's queue is empty has lost its message.
     maintenance_lost_after_seconds: float = Field(default=15.0, gt=0)
@@ -21,6 +22,7 @@ class MaintenanceSettings(BaseAppSettings):
     maintenance_max_crashes: int = Field(default=6, ge=1)
     # Sent outbox rows are kept this long for those who look into a delay.
     maintenance_outbox_kept_seconds: float = Field(default=86_400.0, gt=0)
-    # Where /metrics answers; 0 takes a free port.
+    # Address on which /metrics answers.
     maintenance_metrics_host: str = "127.0.0.1"
+    # Its port; 0 takes a free one and logs it.
     maintenance_metrics_port: int = Field(default=9102, ge=0, le=65535)

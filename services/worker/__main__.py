@@ -14,7 +14,7 @@ from shared.core.settings import load_settings
 from shared.ml.errors import PackageError
 from shared.queue.consume import consume
 
-log = get_logger(__name__)
+log = get_logger("services.worker")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ class WorkerSettings(BaseAppSettings):
     worker_max_pixels: int = Field(default=50_000_000, ge=1)
     # Seconds a stopping worker gives its running chunks.
     worker_shutdown_seconds: float = Field(default=25.0, gt=0)
-    # Where /metrics and /health answer; 0 takes a free port.
+    # Address on which /metrics answers.
     worker_metrics_host: str = "127.0.0.1"
+    # Its port; 0 takes a free one and logs it.
     worker_metrics_port: int = Field(default=9101, ge=0, le=65535)

@@ -24,6 +24,8 @@ _QUIET = {
     "urllib3": "WARNING",
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
+    "celery.worker.request": "WARNING",
+    "celery.beat": "WARNING",
     "alembic": "WARNING",
 }
 

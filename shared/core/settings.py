@@ -26,7 +26,9 @@ class BaseAppSettings(BaseSettings):
     redis_url: SecretStr
     # Any S3 server (MinIO, SeaweedFS, …), http(s)://host:port without a path.
     s3_endpoint: AnyHttpUrl
+    # Key pair that may read, write and create the bucket.
     s3_access_key: SecretStr
+    # The pair's secret half.
     s3_secret_key: SecretStr
     # Created at start when missing.
     s3_bucket: str = "photos"
@@ -36,7 +38,9 @@ class BaseAppSettings(BaseSettings):
     s3_timeout_seconds: float = Field(default=10.0, gt=0)
     # Connections one process keeps to PostgreSQL at most.
     database_pool_size: int = Field(default=10, ge=1)
+    # JSON lines for log collectors, columns for a terminal.
     log_format: Literal["json", "console"] = "json"
+    # The least severe line to write.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # The model package that judges; a directory with model.json (see shared.ml.package).
     model_dir: Path = REPOSITORY_ROOT / "models" / "champion"
