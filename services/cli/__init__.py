@@ -1,0 +1,1 @@
+"""The `detector` command: one entry point, thin, every subcommand imported only when it runs."""

@@ -1,0 +1,1 @@
+"""What `detector doctor` checks, one module per neighbourhood. A check never raises."""

@@ -1,0 +1,84 @@
+"""What can go wrong between a client and the gateway, each with what to do about it."""
+
+from uuid import UUID
+
+from shared.contracts.wire import Job, Problem
+from shared.core.errors import DetectorError
+
+
+class ClientError(DetectorError):
+    """Base of everything the client raises; the message is written for people."""
+
+
+class ClientNotConfigured(ClientError):
+    """No gateway URL or no API key was found, or the URL has the wrong form."""
+
+
+class GatewayUnreachable(ClientError):
+    """No connection came about, so nothing was sent."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"no gateway answers at {url} ({reason})."
+            " Start one with `make up`, or set DETECTOR_URL to where it runs."
+        )
+        self.url = url
+
+
+class UploadInterrupted(ClientError):
+    """The connection broke after bytes were sent: the gateway may have accepted the job or not."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the connection broke during the upload ({reason}); the gateway may or may not have"
+            " accepted these photos. Send them again if a second job does no harm."
+        )
+
+
+class UnexpectedResponse(ClientError):
+    """The answer is not what this API sends: a proxy, another service, or another version."""
+
+    def __init__(self, url: str, status: int, reason: str) -> None:
+        super().__init__(
+            f"{url} answered {status}, but not as a detector gateway does ({reason})."
+            " Check DETECTOR_URL, and that client and gateway have the same version."
+        )
+        self.status = status
+
+
+class ProblemResponse(ClientError):
+    """The gateway refused the request and said why (RFC 9457 problem details)."""
+
+    def __init__(self, problem: Problem, retry_after_seconds: float | None = None) -> None:
+        super().__init__(problem.detail or problem.title)
+        self.problem = problem
+        self.status = problem.status
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def code(self) -> str:
+        """The problem type as an error code, such as `too_large`; `refused` without one."""
+        segment = self.problem.type.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        return segment.replace("-", "_") if segment and segment != "blank" else "refused"
+
+    @property
+    def refuses_key(self) -> bool:
+        """Whether the API key is unknown, revoked or lacks the scope."""
+        return self.status in {401, 403}
+
+    @property
+    def refuses_content(self) -> bool:
+        """Whether this very content is refused, so that other photos may still be accepted."""
+        return self.status in {400, 413, 415, 422}
+
+
+class JobNotFinished(ClientError):
+    """The job was not terminal within the time given; it goes on and can be asked for later."""
+
+    def __init__(self, job: Job, seconds: float) -> None:
+        super().__init__(
+            f"job {job.id} is still {job.status} after {seconds:.0f} s; ask again with"
+            f" `detector jobs get {job.id} --wait 30`."
+        )
+        self.job = job
+        self.job_id: UUID = job.id
