@@ -1,5 +1,5 @@
-"""What the model is and how a photo becomes its input: pure functions of bytes, arrays and the spec.
+"""What the model is, and how a photo becomes its input and a logit a verdict: pure functions.
 
-Training, evaluation and serving all call these, so they cannot disagree. Only numpy, Pillow and
-pydantic are imported here; `network` loads torch when it is called, never on import.
+Training, evaluation and serving all call these, so they cannot disagree. They need only numpy,
+Pillow and pydantic; `network` and `torch_compat` need torch and are imported only where it is.
 """

@@ -1,0 +1,104 @@
+"""`python -m services.training`: run, train, package, evaluate."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from services.training.config import load_config
+from services.training.errors import TrainingError
+from services.training.fit import Progress as ProgressCall
+from services.training.pipeline import Run, package, prepare, reevaluate, train
+from services.training.settings import TrainingSettings
+from shared.core.settings import REPOSITORY_ROOT
+from shared.ml.errors import PackageError
+
+app = typer.Typer(
+    help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
+)
+_console = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="YAML run configuration (services/training/configs).")
+]
+
+
+@app.command()
+def run(config: ConfigOption) -> None:
+    """Do everything: data, train, calibrate, evaluate, package. Continues a stopped run."""
+    with _told():
+        prepared = _prepare(config)
+        _train(prepared)
+        package(prepared, _console.print)
+
+
+@app.command(name="train")
+def train_command(config: ConfigOption) -> None:
+    """Train only, or continue a stopped run."""
+    with _told():
+        _train(_prepare(config))
+
+
+@app.command(name="package")
+def package_command(config: ConfigOption) -> None:
+    """Calibrate, evaluate and package the best weights of a run that was trained before."""
+    with _told():
+        package(_prepare(config), _console.print)
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    directory: Annotated[
+        Path,
+        typer.Argument(help="A model package directory.", envvar="DETECTOR_MODEL_DIR"),
+    ] = REPOSITORY_ROOT / "models" / "champion",
+) -> None:
+    """Evaluate a package on the test splits again and print the numbers as JSON."""
+    with _told():
+        _, report = reevaluate(directory, TrainingSettings().require_dataset())
+        print(json.dumps(report, indent=1))
+
+
+def _prepare(config: Path) -> Run:
+    prepared = prepare(load_config(config), TrainingSettings())
+    splits = prepared.splits
+    counts = {"train": splits.train, "validation": splits.validation, **splits.test}
+    for name, rows in counts.items():
+        generated = sum(row.label for row in rows)
+        _console.print(f"{name}: {len(rows) - generated} real, {generated} generated")
+    return prepared
+
+
+def _train(prepared: Run) -> None:
+    with _progress() as progress:
+        train(prepared, progress)
+    _console.print(f"best weights in {prepared.directory}")
+
+
+@contextmanager
+def _progress() -> Iterator[ProgressCall]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console) as bar:
+        task = bar.add_task("training", total=1.0)
+        yield lambda share, line: bar.update(task, completed=share, description=line)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Print an expected failure as one line and exit with 2, without a traceback."""
+    try:
+        yield
+    except (TrainingError, PackageError) as error:
+        _console.print(f"[red]error:[/red] {error}")
+        raise typer.Exit(2) from error

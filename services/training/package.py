@@ -1,0 +1,107 @@
+"""Writes a model package directory: the files, the manifest that names their hashes, the card."""
+
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.training.calibrate import ThresholdReport
+from services.training.card import model_card
+from services.training.config import RunConfig
+from services.training.data import Splits, fingerprint
+from services.training.evaluate import headline
+from services.training.export import Exported
+from shared.ml.package import sha256_file
+from shared.ml.spec import (
+    MANIFEST_NAME,
+    Calibration,
+    FileEntry,
+    ModelManifest,
+    PackageFiles,
+    PreprocessSpec,
+    TrainingRecord,
+)
+
+EVALUATION_NAME = "evaluation.json"
+CARD_NAME = "MODEL_CARD.md"
+
+
+def write_package(
+    directory: Path,
+    config: RunConfig,
+    splits: Splits,
+    exported: Exported,
+    spec: PreprocessSpec,
+    calibration: Calibration,
+    thresholds: ThresholdReport,
+    report: dict[str, Any],
+) -> ModelManifest:
+    """Complete a package in `directory`, which already holds the exported files.
+
+    `report` becomes evaluation.json. The manifest is written last: a directory without it is
+    unfinished and no worker loads it.
+    """
+    evaluation = directory / EVALUATION_NAME
+    evaluation.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    manifest = ModelManifest(
+        name=config.package.name,
+        version=config.package.version,
+        architecture=config.model.architecture,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        preprocess=spec,
+        normalization=config.model.normalization,
+        calibration=calibration,
+        thresholds=thresholds.thresholds,
+        files=PackageFiles(
+            weights=_entry(exported.weights),
+            openvino_xml=_entry(exported.xml),
+            openvino_bin=_entry(exported.bin),
+            evaluation=_entry(evaluation),
+        ),
+        training=_record(config, splits),
+        metrics={key: round(value, 6) for key, value in headline(report).items()},
+    )
+    (directory / CARD_NAME).write_text(
+        model_card(manifest, config, report, thresholds), encoding="utf-8"
+    )
+    (directory / MANIFEST_NAME).write_text(
+        manifest.model_dump_json(indent=1) + "\n", encoding="utf-8"
+    )
+    return manifest
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(name=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
+
+
+def _record(config: RunConfig, splits: Splits) -> TrainingRecord:
+    used = [*splits.train, *splits.validation]
+    used += [row for rows in splits.test.values() for row in rows]
+    return TrainingRecord(
+        seed=config.seed,
+        git_revision=git_revision(),
+        data_fingerprint=fingerprint({row.path: row for row in used}.values()),
+        n_train=len(splits.train),
+        n_calibration=len(splits.validation),
+        base_weights=config.model.base_weights or "random weights",
+        config=config.model_dump(mode="json"),
+    )
+
+
+def git_revision() -> str | None:
+    """Return the commit of the code, with "-dirty" when the code differs; None outside git."""
+    folder = Path(__file__).parent
+    try:
+        revision = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--", ".", "../../shared/ml")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + ("-dirty" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,210 @@
+"""The run: data -> fit -> calibrate -> evaluate -> package."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from services.training.calibrate import choose_thresholds, fit_platt, probabilities
+from services.training.config import RunConfig
+from services.training.data import Row, Splits, read_manifest, split_rows
+from services.training.evaluate import evaluate
+from services.training.export import Exported, export, openvino_predictor
+from services.training.fit import (
+    BEST,
+    HISTORY,
+    SELECTION_TIERS,
+    Fit,
+    Progress,
+    device_of,
+    torch_predictor,
+)
+from services.training.latency import measure
+from services.training.metrics import auc
+from services.training.package import write_package
+from services.training.scoring import Predictor, labels_of, score
+from services.training.settings import TrainingSettings
+from shared.core.settings import REPOSITORY_ROOT
+from shared.ml.network import Detector, build_backbone
+from shared.ml.package import ModelPackage, load_package
+from shared.ml.preprocess import preprocess
+from shared.ml.spec import ModelManifest, PreprocessSpec
+
+# Photos in the parity check of the export.
+_PARITY_PHOTOS = 32
+# A larger input must beat a smaller one by this much AUC to be worth its time.
+_SIZE_MARGIN = 0.003
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One configured run with its data and its directory of checkpoints."""
+
+    config: RunConfig
+    splits: Splits
+    base_weights: Path | None
+    directory: Path
+
+
+def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
+    """Read the data and find the starting weights.
+
+    Raises TrainingError that says what to set when a folder is missing.
+    """
+    folder = settings.require_dataset()
+    base = config.model.base_weights
+    return Run(
+        config=config,
+        splits=split_rows(read_manifest(folder), config.data),
+        base_weights=settings.require_weights(base) if base else None,
+        directory=REPOSITORY_ROOT / settings.runs_dir / config.package.version,
+    )
+
+
+def train(run: Run, progress: Progress) -> Path:
+    """Train, or continue a run that was stopped; return the path of the best weights."""
+    return Fit(run.config, run.splits, run.base_weights, run.directory).run(progress)
+
+
+def package(run: Run, say: Say) -> ModelManifest:
+    """Calibrate, evaluate and package the run's best weights into its output directory."""
+    config = run.config
+    state = torch.load(run.directory / BEST, map_location="cpu", weights_only=True)
+    spec, by_size = _choose_size(run, state, say)
+    output = REPOSITORY_ROOT / config.package.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".package-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        say("exporting")
+        exported = export(
+            config.model.architecture,
+            state,
+            config.model.normalization,
+            spec,
+            _photos(run.splits.validation[:: _stride(run)], spec),
+            directory,
+        )
+        manifest = _measure(run, exported, spec, by_size, say)
+        _replace(directory, output)
+    say(f"packaged {manifest.name} {manifest.version} in {output}")
+    return manifest
+
+
+def reevaluate(folder: Path, dataset: Path) -> tuple[ModelPackage, dict[str, Any]]:
+    """Evaluate a finished package again on the test splits; return its report's splits.
+
+    Raises PackageError or TrainingError.
+    """
+    found = load_package(folder)
+    manifest = found.manifest
+    config = RunConfig.model_validate(manifest.training.config)
+    splits = split_rows(read_manifest(dataset), config.data)
+    report = evaluate(
+        splits.test,
+        openvino_predictor(found.openvino_xml),
+        manifest.preprocess,
+        manifest.calibration,
+        manifest.thresholds,
+        config.evaluation,
+        config.seed,
+    )
+    return found, report
+
+
+def _measure(
+    run: Run, exported: Exported, spec: PreprocessSpec, by_size: dict[str, float], say: Say
+) -> ModelManifest:
+    config, rows = run.config, run.splits.validation
+    predictor = openvino_predictor(exported.xml)
+    say("calibrating on the validation photos")
+    tiers = config.calibration.tiers
+    logits = [score(rows, tier, predictor, spec, config.evaluation.batch_size) for tier in tiers]
+    labels = np.tile(labels_of(rows), len(tiers))
+    mixture = np.concatenate(logits)
+    calibration = fit_platt(labels, mixture)
+    thresholds = choose_thresholds(
+        labels, probabilities(mixture, calibration), config.calibration, len(tiers)
+    )
+    say("evaluating on the test photos")
+    report = evaluate(
+        run.splits.test,
+        predictor,
+        spec,
+        calibration,
+        thresholds.thresholds,
+        config.evaluation,
+        config.seed,
+    )
+    report["validation"] = _history(run) | {
+        "input_size_auc": by_size,
+        "auc": {t: auc(labels_of(rows), v) for t, v in zip(tiers, logits, strict=True)},
+        "false_accusation_rate": thresholds.false_accusation_rate,
+        "false_accusation_bound": thresholds.false_accusation_bound,
+        "bound_holds": thresholds.bound_holds,
+    }
+    report["parity_max_abs"] = exported.parity_max_abs
+    report["latency"] = measure(
+        [row.path.read_bytes() for row in rows[:: _stride(run)]], predictor, spec
+    )
+    return write_package(
+        exported.xml.parent, config, run.splits, exported, spec, calibration, thresholds, report
+    )
+
+
+def _choose_size(
+    run: Run, state: dict[str, torch.Tensor], say: Say
+) -> tuple[PreprocessSpec, dict[str, float]]:
+    """Choose the input size on validation photos; a larger one must earn its cost."""
+    config, rows = run.config, run.splits.validation
+    device = device_of(config.fit.device)
+    backbone = build_backbone(config.model.architecture)
+    backbone.load_state_dict(state)
+    detector = Detector(backbone, config.model.normalization).eval().to(device)
+    predictor: Predictor = torch_predictor(detector, device)
+    by_size: dict[str, float] = {}
+    best_size, best = 0, -1.0
+    for size in sorted(config.evaluation.input_sizes):
+        spec = config.preprocess_spec(size)
+        values = [
+            auc(labels_of(rows), score(rows, tier, predictor, spec, config.evaluation.batch_size))
+            for tier in SELECTION_TIERS
+        ]
+        by_size[str(size)] = float(np.mean(values))
+        say(f"validation AUC at {size} px: {by_size[str(size)]:.4f}")
+        if by_size[str(size)] > best + _SIZE_MARGIN:
+            best_size, best = size, by_size[str(size)]
+    return config.preprocess_spec(best_size), by_size
+
+
+def _history(run: Run) -> dict[str, Any]:
+    lines = (run.directory / HISTORY).read_text(encoding="utf-8").splitlines()
+    rounds = [json.loads(line) for line in lines]
+    return {
+        "history": rounds,
+        "rounds": rounds[-1]["round"],
+        "minutes": rounds[-1]["minutes"],
+        "device": str(device_of(run.config.fit.device)),
+    }
+
+
+def _stride(run: Run) -> int:
+    return max(1, len(run.splits.validation) // _PARITY_PHOTOS)
+
+
+def _photos(rows: tuple[Row, ...], spec: PreprocessSpec) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.stack([preprocess(row.path.read_bytes(), spec) for row in rows])
+
+
+def _replace(directory: Path, output: Path) -> None:
+    """Put the finished package in place of an older one, file by file, the manifest last."""
+    output.mkdir(exist_ok=True)
+    for path in sorted(directory.iterdir(), key=lambda path: path.name == "model.json"):
+        shutil.move(path, output / path.name)
