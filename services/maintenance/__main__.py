@@ -30,13 +30,14 @@ def main() -> int:
     broker = Broker(redis_url)
     sweeps = Sweeps(settings, make_session_factory(database), celery, broker)
     register(celery, sweeps)
-    # The schedule is intervals only, so beat keeps it in memory: no file that can be damaged.
-    celery.conf.beat_scheduler = "celery.beat:Scheduler"
     server, _thread = start_http_server(
         settings.maintenance_metrics_port, settings.maintenance_metrics_host
     )
-    # A thread, not beat's own process: nothing is left over when this process is killed.
-    beat: Any = EmbeddedService(celery, max_interval=1, thread=True)
+    # A thread, not beat's own process: nothing is left over when this process is killed. The
+    # schedule is intervals only, so it is kept in memory: no file that can be damaged.
+    beat: Any = EmbeddedService(
+        celery, max_interval=1, thread=True, scheduler_cls="celery.beat:Scheduler"
+    )
     beat.start()
     log.info("maintenance.ready", metrics_port=server.server_port)
     consume(celery, QUEUE_MAINTENANCE, settings.log_level, "solo")
