@@ -1,5 +1,6 @@
 """Chooses the engine by hardware, and warms it up."""
 
+import ctypes
 import importlib.util
 
 import numpy as np
@@ -49,8 +50,13 @@ def _load(choice: str, package: ModelPackage, settings: WorkerSettings) -> Engin
 
 
 def _has_cuda() -> bool:
-    # Importing torch takes seconds and hundreds of MB: only where it is installed at all.
+    """Say whether torch would find a GPU, without importing it where there is no driver."""
     if importlib.util.find_spec("torch") is None:
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        # Importing torch takes seconds and hundreds of MB: not merely to learn this.
         return False
     import torch  # noqa: PLC0415
 
