@@ -23,7 +23,9 @@ from infra.local.foreground import Progress, fail, running_stack, watch
 from infra.local.settings import LocalSettings
 from infra.local.up import summary
 from infra.local.urls import ExternalServers
-from shared.client import ClientConfig, ClientError, DetectorClient, Photo
+from shared.client.config import ClientConfig
+from shared.client.errors import ClientError
+from shared.client.http import DetectorClient, Photo
 from shared.contracts.states import Label
 from shared.contracts.wire import Verdict
 from shared.core.settings import REPOSITORY_ROOT, load_settings

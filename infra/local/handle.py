@@ -9,7 +9,7 @@ import psutil
 
 from infra.local.errors import StartError
 from infra.local.log_lines import advice_for, log_size, telling_lines
-from infra.local.supervisor_rpc import FAILED_STATES, STOPPED, SupervisorClient
+from infra.local.supervisor_rpc import BACKOFF, EXITED, FATAL, STOPPED, SupervisorClient
 
 _POLL_S = 0.02
 
@@ -39,6 +39,8 @@ class ProgramHandle:
         self._check = check
         self._timeout_s = timeout_s
         self._log_start = 0
+        # A start that ends early is a failure; after a crash, supervisor may try several times.
+        self._is_first_try = False
 
     @property
     def pid(self) -> int | None:
@@ -59,6 +61,7 @@ class ProgramHandle:
     def launch(self) -> None:
         """Start it without waiting; no effect if it runs."""
         self._log_start = log_size(self.log_path)
+        self._is_first_try = True
         self._client.start(self.name)
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -80,7 +83,7 @@ class ProgramHandle:
             info = self._client.info(self.name)
         except (OSError, http.client.HTTPException):
             return "cannot be watched: supervisord is gone"
-        if info.state in FAILED_STATES:
+        if info.state == FATAL or (self._is_first_try and info.state in {BACKOFF, EXITED}):
             return f"ended while starting ({info.state_name.lower()})"
         if time.monotonic() > deadline:
             return f"was not ready within {limit_s:.0f} s ({error})"
@@ -108,6 +111,7 @@ class ProgramHandle:
             restart: True leaves the restart to supervisor, which starts it again about at once
                 (`wait_ready` waits for that); False keeps it down until `start`.
         """
+        self._is_first_try = False
         processes = self._tree()
         for process in processes:
             # Frozen first: it can neither react to supervisor's stop signal nor start children.

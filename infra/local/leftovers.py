@@ -85,6 +85,8 @@ def end_leftovers(marks: Marks) -> int:
     """
     found = find_leftovers(marks)
     count = len(found)
+    for process in found:
+        _thaw(process)
     # A supervisord that still lives ends its programs itself, and would restart what we end.
     supervisors = [process for process in found if _is_supervisord(process)]
     _ask(supervisors)
@@ -95,6 +97,14 @@ def end_leftovers(marks: Marks) -> int:
     _wait_until_gone(found, _WAIT_S)
     _kill(find_leftovers(marks))
     return count
+
+
+def _thaw(process: psutil.Process) -> None:
+    # A frozen process would never see the signal that asks it to end.
+    try:
+        process.resume()
+    except psutil.Error:
+        return
 
 
 def _is_supervisord(process: psutil.Process) -> bool:
@@ -113,7 +123,6 @@ def _ask(processes: Sequence[psutil.Process]) -> None:
                 continue  # a backend: its postmaster ends it in order
             # PostgreSQL: SIGTERM waits for clients to leave, SIGINT does not.
             process.send_signal(signal.SIGINT if is_postgres else signal.SIGTERM)
-            process.resume()  # a frozen process would never see the signal
         except psutil.Error:
             continue
 

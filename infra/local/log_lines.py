@@ -6,7 +6,8 @@ from pathlib import Path
 
 _TELLING = re.compile(
     r"\b(FATAL|PANIC|CRITICAL|ERROR|Error|error|panic|fatal)\b|[A-Za-z]+Error\b|Exception:"
-    r"|^F\d{4} |Can't |Could not |could not |Failed |failed |[Pp]ermission denied|already in use"
+    r"|^F\d{4} |\b(DETAIL|HINT): |Can't |Could not |could not |Failed |failed "
+    r"|[Pp]ermission denied|already in use"
 )
 _MOST_LINES = 5
 _MOST_CHARACTERS = 400

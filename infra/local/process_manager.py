@@ -1,18 +1,23 @@
 """Start, use and end the one supervisord of a stack."""
 
+import contextlib
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Iterable
 from pathlib import Path
+
+import psutil
 
 from infra.local.errors import LocalStackError, StartError
 from infra.local.layout import Layout
 from infra.local.log_lines import advice_for, telling_lines
 from infra.local.program import Program, render_program
-from infra.local.supervisor_rpc import SupervisorClient
+from infra.local.supervisor_rpc import ENDED_STATES, SupervisorClient
 
 _REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 _POLL_S = 0.02
@@ -90,6 +95,10 @@ class ProcessManager:
         limit_s = 5.0 + sum(program.stop_wait_s for program in self._programs.values())
         orderly = True
         if self._process.poll() is None:
+            self._thaw(self._process.pid)
+            # Where that fails, supervisord does the same when told to end, one after the other.
+            with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+                self._stop_programs()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(limit_s)
@@ -97,6 +106,27 @@ class ProcessManager:
                 orderly = False
         self.kill()
         return orderly
+
+    @staticmethod
+    def _thaw(pid: int) -> None:
+        """Let frozen programs go on: they could not end in order."""
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(pid).children(recursive=True):
+                process.resume()
+
+    def _stop_programs(self) -> None:
+        """End the programs of each priority together, the highest number first."""
+        for priority in sorted({p.priority for p in self._programs.values()}, reverse=True):
+            programs = [p for p in self._programs.values() if p.priority == priority]
+            for program in programs:
+                self.client.stop(program.name, wait=False)
+            deadline = time.monotonic() + 5.0 + max(p.stop_wait_s for p in programs)
+            names = {program.name for program in programs}
+            while time.monotonic() < deadline:
+                infos = self.client.infos()
+                if all(infos[name].state in ENDED_STATES for name in names):
+                    break
+                time.sleep(_POLL_S)
 
     def kill(self) -> None:
         """End supervisord at once; its programs stay behind for `end_leftovers`."""

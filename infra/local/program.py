@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Supervisor starts programs from the lowest number and stops them from the highest.
+# Programs are stopped from the highest number to the lowest, those of one number together.
 SERVER_PRIORITY = 100
 SERVICE_PRIORITY = 500
 

@@ -52,7 +52,7 @@ class ServiceEnvironment:
 
 
 def build_services(env: ServiceEnvironment) -> list[Service]:
-    """Describe the services in the order of their start; they stop in the opposite order."""
+    """Describe the services ; those that take requests stop first."""
     return [_maintenance(env), _worker(env), _gateway(env), _ui(env)]
 
 
@@ -78,7 +78,7 @@ def _worker(env: ServiceEnvironment) -> Service:
             name="worker",
             command=[sys.executable, "-m", "services.worker"],
             directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY + 1,
+            priority=SERVICE_PRIORITY,
             environment={**_common(env), "DETECTOR_WORKER_METRICS_PORT": str(port)},
             # Longer than its own limit for running chunks (DETECTOR_WORKER_SHUTDOWN_SECONDS).
             stop_wait_s=30,
@@ -93,7 +93,7 @@ def _gateway(env: ServiceEnvironment) -> Service:
             name="gateway",
             command=[sys.executable, "-m", "services.gateway"],
             directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY + 2,
+            priority=SERVICE_PRIORITY + 1,
             environment={
                 **_common(env),
                 "DETECTOR_GATEWAY_HOST": env.gateway_host,
@@ -124,7 +124,7 @@ def _ui(env: ServiceEnvironment) -> Service:
                 *(part for key, value in options.items() for part in (f"--{key}", str(value))),
             ],
             directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY + 3,
+            priority=SERVICE_PRIORITY + 1,
             # It speaks only to the gateway: no server's secret is given to it.
             environment={
                 "DETECTOR_LOCAL_DIR": str(env.local_dir),

@@ -22,6 +22,7 @@ class LocalSettings(BaseSettings):
     gateway_host: str = "127.0.0.1"
     # Taken by another program, a free one is chosen and said.
     gateway_port: int = Field(default=8000, ge=1, le=65535)
+    # TCP port of the web UI.
     ui_port: int = Field(default=8501, ge=1, le=65535)
     # Seconds that one server or service may take to be ready; importing the machine-learning
     # libraries on a busy machine with cold disk caches takes most of it.

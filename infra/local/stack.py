@@ -26,6 +26,16 @@ def _silent(_line: str) -> None:
     return None
 
 
+def _prepare(server: Server) -> None:
+    try:
+        server.prepare()
+    except OSError as error:
+        raise LocalStackError(
+            f"{server.name} could not be prepared: {error}.\n"
+            "What to do: check that path's owner and the free disk space (`ls -ld`, `df`)."
+        ) from error
+
+
 class Stack:
     """Real PostgreSQL, Valkey and S3 in one directory; optionally services beside them.
 
@@ -102,8 +112,15 @@ class Stack:
             StartError: a server did not start; everything is stopped again.
             LocalStackError: a program is missing, or data cannot be prepared.
         """
-        self.layout.create()
-        self._lock.acquire()
+        try:
+            self.layout.create()
+            self._lock.acquire()
+        except OSError as error:
+            raise LocalStackError(
+                f"the stack's directory {self.layout.root} cannot be used: {error}.\n"
+                "What to do: start as the user who owns it, or set DETECTOR_LOCAL_DIR to a "
+                "directory of your own."
+            ) from error
         try:
             self._urls = self._boot_servers()
         except BaseException:
@@ -140,7 +157,7 @@ class Stack:
         begin = time.monotonic()
         for server in servers:
             # Each is launched before the next is prepared: initdb takes most of a first start.
-            server.prepare()
+            _prepare(server)
             manager.add([server.program()])
             self._handle(server.name, server.check).launch()
         for server in servers:

@@ -12,7 +12,7 @@ STOPPED = 0
 BACKOFF = 30  # ended too early, about to be started again
 EXITED = 100
 FATAL = 200  # given up
-FAILED_STATES = frozenset({BACKOFF, EXITED, FATAL})
+ENDED_STATES = frozenset({STOPPED, EXITED, FATAL})
 
 # Faults of supervisor's interface that mean "it is so already".
 _ALREADY_STARTED = 60

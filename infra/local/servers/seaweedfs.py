@@ -91,6 +91,9 @@ class SeaweedServer:
             # On by default, it reports to the maker's server.
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 256,
+            # What it would resume (the highest volume id, its own address) it learns from the
+            # volumes anyway; a resumed master refuses writes for 15 s, waiting for other servers.
+            "master.resumeState": "false",
             "volume.preStopSeconds": 0,
         }
         for part, port in self._ports.items():

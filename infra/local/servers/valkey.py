@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from infra.local.binaries import valkey_server
 from infra.local.private_file import write_private
@@ -68,7 +70,11 @@ tcp-keepalive 60
     def check(self) -> None:
         """Return if it answers an authenticated request."""
         with redis.Redis.from_url(
-            self.url, socket_timeout=_CHECK_TIMEOUT_S, socket_connect_timeout=_CHECK_TIMEOUT_S
+            self.url,
+            socket_timeout=_CHECK_TIMEOUT_S,
+            socket_connect_timeout=_CHECK_TIMEOUT_S,
+            # The client's own retries pause for seconds; the caller tries again at once.
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             client.ping()
 
