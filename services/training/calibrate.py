@@ -1,6 +1,7 @@
 """Probabilities and thresholds from held-out groups."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +94,11 @@ def choose_thresholds(
     def bound(accused: int) -> float:
         return binomial_upper_bound(accused / tiers, photos, config.confidence)
 
-    allowed = max((k for k in range(len(real)) if bound(k) <= budget), default=None)
-    bound_holds = allowed is not None
-    if allowed is None:
+    bound_holds = bound(0) <= budget
+    if bound_holds:
+        # The bound grows with k, so the last k within the budget stands before the first beyond.
+        allowed = bisect_right(range(len(real)), budget, key=bound) - 1
+    else:
         allowed = math.floor(budget * len(real))
     # Just above the highest score that must not be accused, on a grid that prints well.
     ai_above = min(1.0, math.floor(float(real[allowed]) * 1e4 + 1) / 1e4)

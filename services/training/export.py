@@ -1,5 +1,6 @@
 """From trained weights to the two forms that are served, and proof that they agree."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +79,13 @@ def export(
 
 def _save_ir(detector: Detector, spec: PreprocessSpec, xml: Path) -> None:
     example = torch.zeros((2, spec.height, spec.width, 3), dtype=torch.uint8)
-    model = ov.convert_model(
-        detector,
-        example_input=example,
-        input=[("images", [-1, spec.height, spec.width, 3], ov.Type.u8)],
-    )
+    batch = torch.export.Dim("batch", min=1)
+    with warnings.catch_warnings():
+        # torch 2.13 warns about a deprecated class of its own while it copies the program.
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.export.export(detector, (example,), dynamic_shapes=({0: batch},))
+        model = ov.convert_model(program)
+    model.reshape([-1, spec.height, spec.width, 3])
     model.inputs[0].get_tensor().set_names({"images"})
     model.outputs[0].get_tensor().set_names({"logits"})
     ov.save_model(model, xml, compress_to_fp16=True)

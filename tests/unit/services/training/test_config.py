@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+import services.training
+from services.training.config import load_config
+from services.training.errors import TrainingError
+
+CONFIGS = sorted((Path(services.training.__file__).parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_is_valid(path):
+    config = load_config(path)
+    assert config.preprocess_spec(256).resize_short == config.resize_short
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("package: {version: 1.0.0}\nfit: {round: 3}", "round"),
+        ("package: {version: 1.0.0}\nfit: {batch_size: 0}", "batch_size"),
+        ("seed: 1", "package"),
+        ("a: [", "not a training configuration"),
+        ("", "not a training configuration"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, message):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"nothing\.yaml"):
+        load_config(tmp_path / "nothing.yaml")

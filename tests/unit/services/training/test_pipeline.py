@@ -1,0 +1,119 @@
+"""The real way from photos to package, small."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from services.training.errors import TrainingError
+from services.training.evaluate import headline
+from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
+from services.training.pipeline import package, prepare, reevaluate, train
+from services.training.settings import TrainingSettings
+from shared.ml.package import load_package
+from shared.ml.postprocess import judge
+
+
+@pytest.fixture
+def settings(dataset, tmp_path):
+    return TrainingSettings(dataset_dir=dataset, weights_dir=None, runs_dir=tmp_path / "runs")
+
+
+def quiet(*_):
+    pass
+
+
+def test_photos_become_a_package_that_judges(config, settings, dataset):
+    """Train, calibrate, evaluate, package; then the package alone repeats the evaluation."""
+    run = prepare(config, settings)
+    train(run, quiet)
+    manifest = package(run, quiet)
+
+    found = load_package(config.package.output)
+    assert found.manifest == manifest
+    assert manifest.training.n_train == len(run.splits.train) == 24
+    assert manifest.metrics["test_unseen_source.clean.auc"] > 0.9
+    assert {value.dtype for value in load_file(found.weights).values()} <= {
+        torch.float16,
+        torch.int64,
+    }
+
+    package_again, report = reevaluate(config.package.output, dataset)
+    assert package_again.manifest == manifest
+    for key, value in headline(report).items():
+        assert manifest.metrics[key] == pytest.approx(value, abs=1e-5)
+
+    evaluation = json.loads(found.evaluation.read_text())
+    assert evaluation["parity_max_abs"] < 0.02
+    assert set(report["splits"]) == {"test_unseen_source", "test_unseen_generator"}
+    card = (config.package.output / "MODEL_CARD.md").read_text()
+    auc = manifest.metrics["test_unseen_source.clean.auc"]
+    assert f"| clean | {auc:.3f} (" in card
+    assert judge(10.0, manifest).probability > judge(-10.0, manifest).probability
+
+
+def test_a_stopped_run_continues_to_the_same_weights(config, settings):
+    """Two rounds, a restart and two more give what four rounds at once give, bit for bit."""
+    run = prepare(config, settings)
+
+    def fit(name):
+        return Fit(config, run.splits, None, settings.runs_dir / name)
+
+    fit("whole").run()
+
+    class Stopped(Exception):
+        pass
+
+    def stop_after_half(share, _line):
+        if share > 0.6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit("stopped").run(stop_after_half)
+    resumed = fit("stopped")
+    assert resumed.state.round == 2
+    resumed.run()
+
+    whole, stopped = (
+        torch.load(settings.runs_dir / name / BEST, weights_only=True)
+        for name in ("whole", "stopped")
+    )
+    assert all(torch.equal(whole[key], stopped[key]) for key in whole)
+    lines = (settings.runs_dir / "stopped" / HISTORY).read_text().splitlines()
+    assert [json.loads(line)["round"] for line in lines] == [2, 4]
+
+
+def test_a_checkpoint_of_another_configuration_is_not_continued(config, settings):
+    run = prepare(config, settings)
+    train(run, quiet)
+    assert (run.directory / CHECKPOINT).is_file()
+    changed = config.model_copy(update={"seed": config.seed + 1})
+    with pytest.raises(TrainingError, match="another configuration"):
+        train(prepare(changed, settings), quiet)
+
+
+def test_the_time_limit_ends_the_schedule(config, settings):
+    """A run that is out of time stops early, at a learning rate of nearly zero, and is usable."""
+    fit = config.fit.model_copy(update={"rounds": 10_000, "max_minutes": 0.02})
+    run = prepare(config.model_copy(update={"fit": fit}), settings)
+    shares = []
+    best = train(run, lambda share, _line: shares.append(share))
+    assert best.is_file()
+    assert shares[-1] == 1.0
+    assert np.all(np.diff(shares) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "variable"),
+    [("dataset_dir", "DETECTOR_DATASET_DIR"), ("weights_dir", "DETECTOR_WEIGHTS_DIR")],
+)
+def test_a_missing_folder_says_what_to_set(config, settings, field, variable, tmp_path):
+    model = config.model.model_copy(update={"base_weights": "weights.safetensors"})
+    config = config.model_copy(update={"model": model})
+    for value in (None, tmp_path):
+        folders = {"dataset_dir": settings.dataset_dir, "weights_dir": tmp_path, field: value}
+        broken = TrainingSettings(**folders, runs_dir=tmp_path)
+        with pytest.raises(TrainingError, match=variable):
+            prepare(config, broken)
