@@ -68,7 +68,7 @@ def _as_json(report: "Report") -> dict[str, object]:
 
 def _print(reports: "list[Report]") -> None:
     print_table(
-        ["", "check", "finding"],
+        ["level", "check", "finding"],
         (
             [
                 (report.finding.level.value, _STYLE[report.finding.level.value]),

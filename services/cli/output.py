@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import typer
 
@@ -52,17 +52,23 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], right: Sequence[str] = ()
 ) -> None:
-    """Print a table on stdout; cells are (text, style), `right` names right-aligned columns."""
+    """Print a table on stdout; cells are (text, style), `right` names right-aligned columns.
+
+    A column without any text is left out.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(text), style) for text, style in row))
+    cells = [list(row) for row in rows]
+    shown = [index for index in range(len(columns)) if any(row[index][0] for row in cells)]
+    for index in shown:
+        side: Literal["left", "right"] = "right" if columns[index] in right else "left"
+        table.add_column(columns[index], justify=side, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(printable(row[index][0]), row[index][1]) for index in shown))
     if sys.stdout.isatty():
         Console().print(table)
         return

@@ -159,12 +159,20 @@ def _print_verdicts(results: "Iterator[BatchResult]", as_json: bool) -> int:
 
 
 def _print_outcomes(outcomes: "list[Outcome]") -> None:
+    # One version for all is said once, in the summary.
+    mixed = len(_versions(outcomes)) > 1
     print_table(
-        ["file", "verdict", "P(AI)", "model", "error"], map(_row, outcomes), right=["P(AI)"]
+        ["file", "verdict", "P(AI)", "model", "error"],
+        (_row(outcome, with_model=mixed) for outcome in outcomes),
+        right=["P(AI)"],
     )
 
 
-def _row(outcome: "Outcome") -> list[tuple[str, str]]:
+def _versions(outcomes: "list[Outcome]") -> set[str]:
+    return {outcome.model_version for outcome in outcomes if outcome.model_version}
+
+
+def _row(outcome: "Outcome", *, with_model: bool) -> list[tuple[str, str]]:
     label = outcome.label or ""
     error = f"{outcome.error_code}: {outcome.error_detail}" if outcome.error_code else ""
     probability = "" if outcome.probability is None else f"{outcome.probability:.3f}"
@@ -172,7 +180,7 @@ def _row(outcome: "Outcome") -> list[tuple[str, str]]:
         (outcome.file, ""),
         (LABEL_TEXT.get(label, label) or "–", LABEL_STYLE.get(label, "dim")),
         (probability, ""),
-        (outcome.model_version or "", "dim"),
+        (outcome.model_version or "" if with_model else "", "dim"),
         (error, "red"),
     ]
 
@@ -184,7 +192,9 @@ def _say_summary(outcomes: "list[Outcome]", last: "BatchResult | None", seconds:
         for name in ("real", "ai_generated", "uncertain", "failed")
         if counts[name]
     ]
-    say(f"{len(outcomes)} photos in {seconds:.1f} s: {', '.join(parts)}")
+    versions = _versions(outcomes)
+    model = f", model {versions.pop()}" if len(versions) == 1 else ""
+    say(f"{len(outcomes)} photos in {seconds:.1f} s{model}: {', '.join(parts)}")
     if last and last.listing and len(last.outcomes) == len(outcomes) > 1:
         label = LABEL_TEXT[last.listing.label.value]
         say(f"all together: {label} ({last.listing.reason})")

@@ -1,0 +1,1 @@
+"""The web page for people (Streamlit). Speaks only HTTP to the gateway."""

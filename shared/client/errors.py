@@ -46,11 +46,18 @@ class UnexpectedResponse(ClientError):
         self.status = status
 
 
+_HINTS = {
+    401: ". Set DETECTOR_API_KEY to a key that `detector keys create` made,"
+    " or run `make up` again, which renews the local one.",
+    403: ". Use a key with this scope (`detector keys create --scope …`).",
+}
+
+
 class ProblemResponse(ClientError):
     """The gateway refused the request and said why (RFC 9457 problem details)."""
 
     def __init__(self, problem: Problem, retry_after_seconds: float | None = None) -> None:
-        super().__init__(problem.detail or problem.title)
+        super().__init__((problem.detail or problem.title) + _HINTS.get(problem.status, ""))
         self.problem = problem
         self.status = problem.status
         self.retry_after_seconds = retry_after_seconds
@@ -68,8 +75,8 @@ class ProblemResponse(ClientError):
 
     @property
     def refuses_content(self) -> bool:
-        """Whether this very content is refused, so that other photos may still be accepted."""
-        return self.status in {400, 413, 415, 422}
+        """Whether this very content is refused: other photos, or fewer, may still be accepted."""
+        return self.status in {400, 408, 413, 415, 422}
 
 
 class JobNotFinished(ClientError):

@@ -132,7 +132,7 @@ class DetectorClient:
 
     def get_job(self, job_id: UUID, wait_seconds: float = 0) -> Job:
         """Return the job; with `wait_seconds` the gateway answers once it is done or time is up."""
-        wait = min(max(int(wait_seconds), 0), MAX_WAIT_SECONDS)
+        wait = round(min(max(wait_seconds, 0.0), MAX_WAIT_SECONDS), 3)
         timeout = httpx.Timeout(self._timeout.connect, read=wait + 30.0)
         params = {"wait": wait} if wait else {}
         return _parse(
@@ -147,7 +147,6 @@ class DetectorClient:
         deadline = time.monotonic() + timeout_seconds
         while True:
             started = time.monotonic()
-            # Whole seconds are what the API takes; the last stretch is polled.
             job = self.get_job(job_id, wait_seconds=deadline - started)
             if job.status in TERMINAL_JOB:
                 return job

@@ -43,7 +43,8 @@ def verdict(name: str) -> dict[str, Any]:
 
 
 class FakeGateway:
-    """`script[(method, path)]` holds answers to give first; then it behaves as the API says.
+    """`script[(method, path)]` holds answers to give first (path `*`: any); then it behaves as
+    the API says.
 
     Photos whose name begins with `bad` fail inside their job; a job is finished by its first read,
     or never while `finish` is False.
@@ -79,7 +80,7 @@ class FakeGateway:
     def answer(self, method: str, path: str, headers: Message, body: bytes) -> Any:
         """Return what to say to one request: (status, headers, body), or HANG_UP."""
         self.requests.append((method, path))
-        if scripted := self.script[method, path]:
+        if scripted := self.script[method, path] or self.script[method, "*"]:
             return scripted.popleft()
         if path == "/health/ready":
             return self.ready

@@ -52,11 +52,11 @@ def test_the_table_shows_verdicts_and_the_summary_counts_them(
     assert result.code == 0
     rows = [line.split() for line in result.out.splitlines() if "photos" in line]
     assert rows == [
-        [str(photos / "ai_1.jpg"), "AI-generated", "0.970", MODEL],
-        [str(photos / "real_1.JPG"), "real", "0.040", MODEL],
+        [str(photos / "ai_1.jpg"), "AI-generated", "0.970"],
+        [str(photos / "real_1.JPG"), "real", "0.040"],
     ]
     assert "2 photos in" in result.err
-    assert "1 real, 1 AI-generated" in result.err
+    assert f"model {MODEL}: 1 real, 1 AI-generated" in result.err
     assert "all together: AI-generated (the gravest photo decides)" in result.err
 
 

@@ -1,0 +1,46 @@
+"""The repository's sample photos, with where they come from."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.core.settings import REPOSITORY_ROOT
+
+SAMPLES_DIR = REPOSITORY_ROOT / "data" / "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePhoto:
+    """One sample; `label` is what it truly is."""
+
+    name: str
+    content: bytes
+    label: str
+    generator: str
+    licence: str
+    attribution: str
+
+
+def load_samples(directory: Path = SAMPLES_DIR) -> list[SamplePhoto]:
+    """Return the samples that `samples.csv` lists and that are there; none without the list."""
+    try:
+        text = (directory / "samples.csv").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    samples = []
+    for row in csv.DictReader(text.splitlines()):
+        try:
+            content = (directory / row["file"]).read_bytes()
+        except OSError:
+            continue
+        samples.append(
+            SamplePhoto(
+                name=row["file"],
+                content=content,
+                label=row["label"],
+                generator=row.get("generator", ""),
+                licence=row.get("licence", ""),
+                attribution=row.get("attribution", ""),
+            )
+        )
+    return samples

@@ -1,0 +1,66 @@
+"""What the page says about verdicts and errors, in the words of its readers."""
+
+from dataclasses import dataclass
+
+from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
+from shared.contracts.states import Label
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWords:
+    """A verdict for people: its name, a sign beside the colour, and what it means."""
+
+    name: str
+    sign: str
+    meaning: str
+    tone: str
+
+
+WORDS: dict[Label, LabelWords] = {
+    Label.REAL: LabelWords(
+        "Real",
+        "✓",
+        "No trace of a generator that this model knows. Not a proof of authenticity.",
+        "real",
+    ),
+    Label.AI_GENERATED: LabelWords(
+        "AI-generated",
+        "!",
+        "Above the threshold that keeps false accusations of real photos rare.",
+        "generated",
+    ),
+    Label.UNCERTAIN: LabelWords(
+        "Uncertain",
+        "?",
+        "Between the two thresholds: let a person look at it.",
+        "uncertain",
+    ),
+}
+
+HOW_TO_READ = """
+**AI-generated**, **Real** and **Uncertain** are set by two thresholds that come with the model.
+The upper one is chosen so that few real photos are called AI-generated.
+
+The **bar** is the calibrated probability that a generator made the photo: of many photos that
+show 90 %, about 90 in 100 are generated.
+
+A verdict is evidence, not proof. For an appeal, keep the job id and the model version.
+"""
+
+
+def percent(probability: float) -> str:
+    """Return a probability for reading; never 0 % or 100 %, which would claim certainty."""
+    if probability < 0.001:
+        return "< 0.1 %"
+    if probability > 0.999:
+        return "> 99.9 %"
+    decimals = 0 if 0.1 <= probability <= 0.9 else 1
+    return f"{probability * 100:.{decimals}f} %"
+
+
+def what_to_do(error_code: str) -> str | None:
+    """Return what a photo's error means and how to mend it; None for a code unknown here."""
+    try:
+        return IMAGE_ERROR_HELP[ImageErrorCode(error_code)]
+    except ValueError:
+        return None

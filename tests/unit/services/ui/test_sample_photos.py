@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from services.ui.sample_photos import load_samples
+
+
+def test_the_shipped_samples_are_listed_with_their_licence() -> None:
+    samples = load_samples()
+    assert len(samples) == 14
+    assert {sample.label for sample in samples} == {"real", "ai_generated"}
+    assert all(sample.content and sample.licence for sample in samples)
+
+
+def test_without_samples_there_are_none(tmp_path: Path) -> None:
+    assert load_samples(tmp_path) == []
+    (tmp_path / "samples.csv").write_text("file,label\ngone.jpg,real\n")
+    assert load_samples(tmp_path) == []
