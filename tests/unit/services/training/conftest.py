@@ -58,7 +58,7 @@ def config(tmp_path):
             "augment": {"crop": 48},
             "fit": {
                 "rounds": 4,
-                "samples_per_round": 64,
+                "samples_per_round": 48,
                 "batch_size": 16,
                 "learning_rate": 0.01,
                 "backbone_scale": 0.5,
@@ -69,7 +69,7 @@ def config(tmp_path):
                 "threads": 1,
                 "device": "cpu",
             },
-            "evaluation": {"input_sizes": [48, 64], "bootstrap": 20},
+            "evaluation": {"input_sizes": [48, 64], "tiers": ["clean", "q40"], "bootstrap": 10},
             "package": {"version": "0.0.0-test", "output": str(tmp_path / "package")},
         }
     )
