@@ -17,6 +17,8 @@ class Endpoints:
     url: str
     ui_url: str
     api_key: str = field(repr=False)
+    # What a person must not overlook, e.g. that a port is not the usual one; "" for nothing.
+    attention: str = ""
 
     @property
     def docs_url(self) -> str:
@@ -41,26 +43,32 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
     report("database schema is up to date")
     known = client_env.load(stack.layout.root)
     api_key = ensure_local_key(urls.database_url, known.api_key if known else None)
-    ports = _choose_ports(stack, settings, report)
+    ports = _choose_ports(stack, settings)
+    attention = _attention(ports, settings)
+    if attention:
+        report(attention)
     environment = ServiceEnvironment(
         urls.environment(), stack.layout.root, settings.gateway_host, ports, api_key
     )
     # Before the services start: whoever starts using them as they come up has the right key.
     client_env.store_client(stack.layout, environment.gateway_url, api_key)
     stack.start_services(build_services(environment))
-    return Endpoints(environment.gateway_url, environment.ui_url, api_key)
+    return Endpoints(environment.gateway_url, environment.ui_url, api_key, attention)
 
 
-def _choose_ports(stack: Stack, settings: LocalSettings, report: Report) -> ServicePorts:
-    ports = ServicePorts(
+def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:
+    return ServicePorts(
         gateway=stack.port("gateway", settings.gateway_port, settings.gateway_host),
         ui=stack.port("ui", settings.ui_port),
         worker_metrics=stack.port("worker-metrics"),
         maintenance_metrics=stack.port("maintenance-metrics"),
     )
-    if ports.gateway != settings.gateway_port:
-        report(
-            f"ATTENTION: port {settings.gateway_port} is taken by another program; the gateway "
-            f"listens on port {ports.gateway} instead"
-        )
-    return ports
+
+
+def _attention(ports: ServicePorts, settings: LocalSettings) -> str:
+    if ports.gateway == settings.gateway_port:
+        return ""
+    return (
+        f"ATTENTION: port {settings.gateway_port} is taken by another program; the gateway "
+        f"listens on port {ports.gateway} instead"
+    )

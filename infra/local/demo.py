@@ -97,8 +97,9 @@ def judge_all(endpoints: Endpoints, samples: Sequence[Sample]) -> list[Outcome]:
 def render(outcomes: Sequence[Outcome]) -> Table:
     """Return the table of verdicts; `time` is from upload to verdict as a client sees it."""
     table = Table(title="Sample photos", title_justify="left")
-    for heading in ("file", "truth", "verdict"):
-        table.add_column(heading)
+    table.add_column("file", no_wrap=True)
+    table.add_column("truth")
+    table.add_column("verdict")
     table.add_column("P(AI)", justify="right")
     table.add_column("model", overflow="fold")
     table.add_column("time", justify="right")
@@ -147,7 +148,9 @@ def main() -> int:
             outcomes = judge_all(endpoints, samples)
             report(f"{len(outcomes)} photos sent, {tally(outcomes)}")
             complete = all(outcome.verdict for outcome in outcomes)
-            Console().print(render(outcomes))
+            # In a pipe or a log rich would assume 80 columns and cut file names.
+            console = Console() if sys.stdout.isatty() else Console(width=110)
+            console.print(render(outcomes))
             if not once:
                 print(summary(endpoints, stack.layout), flush=True)
                 watch(stack, report)

@@ -53,9 +53,11 @@ def running_stack(
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        report("stopping the services, then the servers …")
-        stack.stop()
-        report("stopped; no process is left")
+        if stack.supervisor_is_alive():
+            report("stopping the services, then the servers …")
+            stack.stop()
+            report("stopped; no process is left")
+        stack.stop()  # gives the lock back; ends what a lost supervisord left behind
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -39,16 +39,18 @@ def _plain(value: str) -> str:
     Raises:
         ValueError: the format cannot express it (line break, or what it reads as a comment).
     """
-    if any(ord(c) < 32 for c in value) or " ;" in value or " #" in value or value[:1] in ";#":
+    is_comment = value.startswith((";", "#")) or " ;" in value or " #" in value
+    if is_comment or any(ord(character) < 32 for character in value):
         raise ValueError(f"not expressible in supervisor's configuration: {value!r}")
     return value.replace("%", "%%")
 
 
 def _quoted(value: str) -> str:
     """Return `value` as a quoted word of an `environment=` list."""
-    # That list is read by shlex in its non-POSIX mode, where no quote can be escaped.
+    # That list is read by shlex in its non-POSIX mode, where no quote can be escaped, and
+    # supervisor then strips every quote from both ends.
     quote = "'" if '"' in value else '"'
-    if quote in value:
+    if quote in value or value.strip("'\"") != value:
         raise ValueError(f"not expressible in supervisor's configuration: {value!r}")
     return f"{quote}{_plain(value)}{quote}"
 

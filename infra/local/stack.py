@@ -65,6 +65,7 @@ class Stack:
         self._marks: Marks | None = None
         self._urls: ServerUrls | None = None
         self._state: State | None = None
+        self._servers: list[Server] = []
         self._handles: dict[str, ProgramHandle] = {}
 
     def __enter__(self) -> Self:
@@ -141,6 +142,8 @@ class Stack:
         if ended := end_leftovers(self._marks):
             self._report(f"ended {ended} processes that an earlier start left behind")
         self._state = state
+        for server in before.needed(ExternalServers()):
+            server.clean()
         assign_ports(state, list(PORT_NAMES))
         store_state(self.layout, state)
         embedded = EmbeddedServers.build(self.layout, state.ports, secrets)
@@ -148,6 +151,7 @@ class Stack:
         servers = embedded.needed(external)
         for server in servers:
             _ = server.binary  # a missing one is said before anything starts
+        self._servers = servers
         self._manager = ProcessManager(self.layout, marker)
         self._manager.start(self._timeout_s)
         self._run_servers(self._manager, servers)
@@ -220,6 +224,9 @@ class Stack:
         if self._marks is not None:
             end_leftovers(self._marks)
             self._marks = None
+        for server in self._servers:
+            server.clean()
+        self._servers = []
         self._handles.clear()
         self._urls = None
         self._lock.release()

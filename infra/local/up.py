@@ -14,7 +14,8 @@ from shared.core.settings import load_settings
 
 def summary(endpoints: Endpoints, layout: Layout) -> str:
     """Return what is printed once everything answers."""
-    return f"""
+    attention = f"\n  {endpoints.attention}\n" if endpoints.attention else ""
+    return f"""{attention}
   API          {endpoints.url}
   API docs     {endpoints.docs_url}
   Web page     {endpoints.ui_url}

@@ -32,3 +32,6 @@ class Server(Protocol):
 
     def finish(self) -> None:
         """Complete the set-up of a server that answers; does nothing when done before."""
+
+    def clean(self) -> None:
+        """Remove what it leaves outside its directory. Called while it does not run."""

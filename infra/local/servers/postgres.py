@@ -148,6 +148,9 @@ class PostgresServer:
             if found is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
+    def clean(self) -> None:
+        """Nothing is outside its directory."""
+
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",

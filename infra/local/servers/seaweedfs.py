@@ -4,6 +4,7 @@ It needs five sub-servers (S3, filer, master, volume, admin), each with an HTTP 
 port; all listen on 127.0.0.1. WebDAV, the admin pages, Iceberg, Lance and telemetry are off.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,10 @@ from minio import Minio
 from infra.local.binaries import weed
 from infra.local.private_file import write_private
 from infra.local.program import SERVER_PRIORITY, Program
-from infra.local.state import GRPC_OFFSET
+from infra.local.state import GRPC_OFFSET, is_free
 
 _CHECK_TIMEOUT_S = 3.0
+_SOCKETS = Path("/tmp")  # noqa: S108 - SeaweedFS has no setting for it
 _PARTS = ("s3", "filer", "master", "volume", "admin")
 
 # Volume files are flushed to disk before a write is answered: a 202 of the gateway means that the
@@ -136,6 +138,19 @@ class SeaweedServer:
             answer = pool.request("PUT", url, json=_FILER_CONFIGURATION)
             if answer.status >= 300:
                 raise OSError(f"filer answered {answer.status}: {answer.data[:200]!r}")
+
+    def clean(self) -> None:
+        """Remove its unix sockets, whose place is fixed and which it leaves behind."""
+        for part, port in self._ports.items():
+            names = {
+                f"{part}-{port}": port,
+                f"{part}-grpc-{port + GRPC_OFFSET}": port + GRPC_OFFSET,
+            }
+            for name, own_port in names.items():
+                # A port in use may be another stack's by now, and so is the socket then.
+                if is_free(own_port):
+                    with contextlib.suppress(OSError):
+                        (_SOCKETS / f"seaweedfs-{name}.sock").unlink()
 
     @staticmethod
     def _pool() -> urllib3.PoolManager:

@@ -80,3 +80,6 @@ tcp-keepalive 60
 
     def finish(self) -> None:
         """Nothing is left to do."""
+
+    def clean(self) -> None:
+        """Nothing is outside its directory."""
