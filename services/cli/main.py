@@ -35,7 +35,7 @@ class _Commands(LazyGroup):
         ),
         "train": LazyCommand(
             "services.training.cli:app",
-            "Train a model and package it.",
+            "Train a model, or go on with a stopped run.",
             member="train",
             optional=True,
             install_hint=_TRAINING,
@@ -49,7 +49,7 @@ class _Commands(LazyGroup):
         ),
         "package": LazyCommand(
             "services.training.cli:app",
-            "Export a trained checkpoint as a model package.",
+            "Calibrate, measure and package a trained run.",
             member="package",
             optional=True,
             install_hint=_TRAINING,

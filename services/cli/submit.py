@@ -27,6 +27,8 @@ app = new_app("Send photos and print their verdicts.")
 # A job takes at most this many photos (shared.contracts: one job is one listing).
 MAX_BATCH = 64
 _DEFAULT_BATCH = 16
+# How long a gateway may be away in the middle of a run, in seconds: a deploy takes less.
+_RESTART_SECONDS = 60.0
 
 Paths = Annotated[
     list[str],
@@ -73,7 +75,8 @@ def submit(
     if listing_id and len(photos) > (batch or MAX_BATCH):
         fail(f"a listing is one job of at most {batch or MAX_BATCH} photos; got {len(photos)}.")
     size = batch or (MAX_BATCH if listing_id else _DEFAULT_BATCH)
-    retry = RetryPolicy(busy=timeout)
+    # That it is there is checked first; from then on a restart is waited for.
+    retry = RetryPolicy(busy=timeout, unreachable=_RESTART_SECONDS)
     with DetectorClient(config, connections=concurrency, retry=retry) as client:
         client.probe("/health/live")  # a gateway that is away is told at once
         submitter = Submitter(

@@ -24,12 +24,7 @@ _TYPES = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
 
 def main() -> None:
     """Draw the page; Streamlit calls this again after every click."""
-    st.set_page_config(
-        page_title="Product photo check",
-        page_icon="🔎",
-        layout="wide",
-        initial_sidebar_state="expanded",
-    )
+    st.set_page_config(page_title="Product photo check", page_icon="🔎", layout="wide")
     st.title("Product photo check")
     st.markdown("Is a listing photo a real photo, or was it made by an image generator?")
     try:

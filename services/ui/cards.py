@@ -48,20 +48,25 @@ class Card:
 
 
 def grid(cards: Sequence[Card]) -> str:
-    """Return the photos as a grid of cards."""
-    return f'{STYLE}<div class="apd-grid">{"".join(map(_card, cards))}</div>'
+    """Return the photos as a grid of cards; without any preview, no room is kept for them."""
+    views = any(card.preview for card in cards)
+    shown = "".join(_card(card, with_view=views) for card in cards)
+    return f'{STYLE}<div class="apd-grid">{shown}</div>'
 
 
-def _card(card: Card) -> str:
-    # The preview is built here from image bytes, never from a name or a URL of somebody else.
-    view = (
-        f'<img src="{escape(card.preview)}" alt="">' if card.preview else "<span>No preview</span>"
-    )
+def _card(card: Card, *, with_view: bool) -> str:
     name = escape(card.name)
     return (
-        f'<div class="apd-card"><div class="apd-view">{view}</div><div class="apd-body">'
+        f'<div class="apd-card">{_view(card) if with_view else ""}<div class="apd-body">'
         f'<div class="apd-name" title="{name}">{name}</div>{_finding(card)}</div></div>'
     )
+
+
+def _view(card: Card) -> str:
+    inner = (
+        f'<img src="{escape(card.preview)}" alt="">' if card.preview else "<span>No preview</span>"
+    )
+    return f'<div class="apd-view">{inner}</div>'
 
 
 def _finding(card: Card) -> str:

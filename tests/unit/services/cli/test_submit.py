@@ -1,11 +1,14 @@
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.fake_gateway import HANG_UP, MODEL, FakeGateway, problem
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 from tests.unit.services.cli.conftest import Run
 
 
@@ -209,3 +212,22 @@ def test_a_gateway_lost_half_way_leaves_the_lines_so_far_and_the_open_jobs(
 )
 def test_wrong_usage_is_exit_code_2(run: Run, gateway: FakeGateway, arguments: list[str]) -> None:
     assert run("submit", *arguments).code == 2
+
+
+def test_ctrl_c_ends_at_once_and_names_the_open_jobs(gateway: FakeGateway, photos: Path) -> None:
+    gateway.finish = False
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", "submit", str(photos)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        wait_until(
+            lambda: any(m == "GET" and "/jobs/" in p for m, p in gateway.requests), 30, "it waits"
+        )
+        running.send_signal(signal.SIGINT)
+        out, error = running.communicate(timeout=10)
+    assert running.returncode not in {0, 1, 2}
+    assert out == ""
+    assert f"detector jobs get {next(iter(gateway.jobs))}" in error
+    assert "Traceback" not in error
