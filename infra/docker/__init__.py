@@ -1,0 +1,1 @@
+"""Container images: the Dockerfile, overrides of docker-compose.yml, and the health check."""
