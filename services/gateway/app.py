@@ -47,6 +47,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     for module in (jobs, predict, operation, problems):
         app.include_router(module.router)
     install_openapi(app)
+    app.openapi()  # now: building it takes too long for the event loop
     return app
 
 

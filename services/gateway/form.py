@@ -28,10 +28,30 @@ _MAX_FIELD_BYTES = 64 * 1024
 _LATER_FIELDS = frozenset({"webhook_url"})
 
 
-class _SpoolingParser(MultiPartParser):
-    """Files go to disk early: 64 files of the default 1 MiB each would fill the memory."""
+class _StrictParser(MultiPartParser):
+    """Starlette's parser, but frugal with memory and not content with half a form."""
 
+    # Files go to disk early: 64 files of the default 1 MiB each would fill the memory.
     spool_max_size = 128 * 1024
+
+    _ended = False
+
+    def on_end(self) -> None:
+        """The last boundary was seen."""
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        """Parse the stream; raises MultiPartException when it ends before the form does.
+
+        The base class would return the parts that came: a body cut off by a proxy would become a
+        job without its last photos.
+        """
+        form = await super().parse()
+        if not self._ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("The body ends before its last boundary.")
+        return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +101,7 @@ async def _parse(request: Request, file_field: str, max_files: int) -> FormData:
             f" {media_type or 'a body without a type'}; photos by URL are not supported yet",
         )
     # One more than allowed, so that the count is refused below, with a clear message.
-    parser = _SpoolingParser(
+    parser = _StrictParser(
         request.headers,
         request.stream(),
         max_files=max_files + 1,

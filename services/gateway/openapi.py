@@ -174,4 +174,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    _drop_fastapi_errors(document)
     return document
+
+
+def _drop_fastapi_errors(document: dict[str, Any]) -> None:
+    """Remove the 422 that FastAPI adds by itself; those that can happen are declared."""
+    for schema in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(schema, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            added = operation["responses"].get("422", {}).get("content", {})
+            if "application/json" in added:
+                del operation["responses"]["422"]

@@ -15,6 +15,7 @@ class GatewaySettings(BaseAppSettings):
 
     # Loopback by default: whoever opens it to a network does so knowingly.
     gateway_host: str = "127.0.0.1"
+    # TCP port of the API; 0 takes a free one.
     gateway_port: int = Field(default=8000, ge=0, le=65535)
     # Processes. One event loop serves a 2-core machine; set it to the cores of a larger one.
     gateway_workers: int = Field(default=1, ge=1)

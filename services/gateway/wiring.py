@@ -29,6 +29,8 @@ T = TypeVar("T")
 # Seconds that start-up waits for the object store; it goes on without it.
 _STORE_PATIENCE_SECONDS = 5.0
 _STORE_RETRY_SECONDS = (0.5, 10.0)
+# Seconds that shutdown waits for a message on its way: longer than a refused broker takes to fail.
+_RELAY_PATIENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     finally:
         listener.close()
         await _cancel(listening, preparing)
-        await to_thread.run_sync(relay.stop)
+        await to_thread.run_sync(relay.stop, _RELAY_PATIENCE_SECONDS)
         await gateway.health.close()
         celery.close()
         broker.close()

@@ -38,7 +38,8 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
     renderers: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer()]
+        # Plain: the default shows every frame's variables, API keys among them, and takes seconds.
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     logging.config.dictConfig(_stdlib_config(level.upper(), renderers))
     structlog.configure(
