@@ -3,6 +3,8 @@
 import random
 import time
 
+import pytest
+
 from shared.contracts.tasks import INFER_CHUNK
 from shared.queue.app import make_celery
 from tests.support.checker import check_all_succeeded
@@ -13,6 +15,7 @@ def photos(start: int, count: int) -> list[tuple[str, bytes]]:
     return [(f"{number}.jpg", jpeg(number, 640, 480)) for number in range(start, start + count)]
 
 
+@pytest.mark.timeout(420)  # twelve starts of a worker
 def test_kill_9_mid_batch_ten_times_over_loses_nothing(make_system, sessions):
     system = make_system({"DETECTOR_WORKER_LEASE_SECONDS": "2"})
     system.gateway()
