@@ -98,6 +98,8 @@ def _gateway(env: ServiceEnvironment) -> Service:
                 **_common(env),
                 "DETECTOR_GATEWAY_HOST": env.gateway_host,
                 "DETECTOR_GATEWAY_PORT": str(env.ports.gateway),
+                # Here, not in /tmp: a killed gateway leaves it behind.
+                "DETECTOR_GATEWAY_METRICS_DIR": str(env.local_dir / "gateway-metrics"),
             },
             stop_wait_s=15,
         ),

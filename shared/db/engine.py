@@ -28,6 +28,8 @@ def make_engine(database_url: str, pool_size: int = 10, application: str = "dete
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=True,
+        # Errors are logged; the rows they speak of are the tenant's own.
+        hide_parameters=True,
         connect_args=connect_args,
     )
 

@@ -35,6 +35,7 @@ class System:
             **servers.environment(),
             **FAST,
             "DETECTOR_GATEWAY_PORT": str(self.port),
+            "DETECTOR_GATEWAY_METRICS_DIR": str(directory / "gateway-metrics"),
             **extra,
         }
         self.services: list[ServiceProcess] = []

@@ -1,5 +1,6 @@
 """Health, problem pages, request ids, and what no route handles."""
 
+import re
 import httpx
 import pytest
 from sqlalchemy import text
@@ -109,9 +110,8 @@ def test_every_problem_type_has_its_page(gateway):
 @pytest.mark.parametrize(
     ("method", "path", "status", "problem"),
     [
-        ("GET", "/", 404, "not-found"),
         ("GET", "/jobs/", 404, "not-found"),
-        ("GET", "/docs", 404, "not-found"),
+        ("GET", "/redoc", 404, "not-found"),
         ("DELETE", "/jobs", 405, "method-not-allowed"),
         ("PUT", "/predict", 405, "method-not-allowed"),
         ("BREW", "/health", 400, "malformed-request"),
@@ -124,6 +124,17 @@ def test_what_no_route_handles_is_a_problem(gateway, method, path, status, probl
     assert response.json()["type"] == f"/problems/{problem}"
     if status == 405:
         assert response.headers["allow"] == "POST"
+
+
+def test_the_reference_page_loads_nothing_from_outside(gateway):
+    page = httpx.get(f"{gateway.url}/", follow_redirects=True)
+    assert page.status_code == 200
+    assert page.url.path == "/docs"
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) >= 3
+    for path in loaded:
+        assert path.startswith("/docs/assets/"), path
+        assert httpx.get(f"{gateway.url}{path}").status_code == 200
 
 
 def test_a_request_id_is_echoed_or_made(gateway):

@@ -69,6 +69,7 @@ def config(tmp_path):
                 "threads": 1,
                 "device": "cpu",
             },
+            "calibration": {"tiers": ["clean", "q40"]},
             "evaluation": {"input_sizes": [48, 64], "tiers": ["clean", "q40"], "bootstrap": 10},
             "package": {"version": "0.0.0-test", "output": str(tmp_path / "package")},
         }
