@@ -1,6 +1,7 @@
 """Health, problem pages, request ids, and what no route handles."""
 
 import re
+
 import httpx
 import pytest
 from sqlalchemy import text
