@@ -21,7 +21,8 @@ from shared.ml.errors import PackageError
 app = typer.Typer(
     help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
 )
-_console = Console(stderr=True)
+# Messages hold lists and paths, which must not be taken for markup.
+_console = Console(stderr=True, markup=False, highlight=False)
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", help="YAML run configuration (services/training/configs).")
@@ -100,5 +101,5 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (TrainingError, PackageError) as error:
-        _console.print(f"[red]error:[/red] {error}")
+        _console.print(f"error: {error}", style="red")
         raise typer.Exit(2) from error

@@ -1,0 +1,82 @@
+"""The README's performance section, written from the shipped package's evaluation."""
+
+from pathlib import Path
+from typing import Any
+
+from services.training.errors import TrainingError
+from shared.ml.spec import ModelManifest
+
+START, END = "<!-- performance:start -->", "<!-- performance:end -->"
+
+_ROWS = (
+    ("clean", "as stored"),
+    ("q60", "saved again as JPEG quality 60"),
+    ("q40", "saved again as JPEG quality 40"),
+    ("half", "half size"),
+    ("webp", "WebP quality 80"),
+)
+_COLUMNS = (
+    ("auc", "AUC"),
+    ("recall_at_5pct_fpr", "recall at 5% false accusations"),
+    ("false_accusation_rate", "real called AI"),
+    ("accuracy", "accuracy"),
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("f1", "F1"),
+    ("uncertain_rate", "uncertain"),
+)
+_TITLES = {
+    "test_unseen_source": "Shops and photographers that training never saw",
+    "test_unseen_generator": "Generators that training never saw",
+}
+
+
+def performance_section(manifest: ModelManifest, report: dict[str, Any]) -> str:
+    """Return the section as Markdown; `report` is the content of evaluation.json."""
+    parts = [
+        f"Model `{manifest.version}` (`{manifest.architecture}`), on photos of sources that it was"
+        " neither trained nor calibrated on. The last five columns are at the shipped thresholds,"
+        " where `uncertain` counts as not accused. All numbers, with their intervals and per"
+        " source: [MODEL_CARD.md](models/champion/MODEL_CARD.md)."
+    ]
+    for split, tiers in report["splits"].items():
+        first = tiers["clean"]
+        counts = f"{first['n_real']} real, {first['n_ai_generated']} generated photos"
+        parts.append(f"**{_TITLES[split]}** ({counts})")
+        parts.append(_table(tiers))
+    latency = report["latency"]
+    parts.append(
+        f"Latency on {latency['cpu_cores']} CPU cores (OpenVINO): preprocess"
+        f" {latency['preprocess_ms_p50']:.1f} ms, inference {latency['inference_ms_p50']:.1f} ms a"
+        f" photo; in batches {latency['batch_16_images_per_second']:.0f} images/s."
+    )
+    return "\n\n".join(parts)
+
+
+def _table(tiers: dict[str, Any]) -> str:
+    lines = [
+        "| photos | " + " | ".join(title for _, title in _COLUMNS) + " |",
+        "|---" * (len(_COLUMNS) + 1) + "|",
+    ]
+    for tier, words in _ROWS:
+        cells = [f"{tiers[tier][key]:.3f}" for key, _ in _COLUMNS]
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def with_section(readme: str, section: str) -> str:
+    """Return `readme` with `section` between the two markers.
+
+    Raises TrainingError when a marker is missing.
+    """
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise TrainingError(f"README.md lacks the markers {START} and {END}")
+    return f"{before}{START}\n\n{section}\n\n{END}{after}"
+
+
+def update_readme(path: Path, manifest: ModelManifest, report: dict[str, Any]) -> None:
+    """Write the section into the file at `path`."""
+    text = with_section(path.read_text(encoding="utf-8"), performance_section(manifest, report))
+    path.write_text(text, encoding="utf-8")
