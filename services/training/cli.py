@@ -14,9 +14,13 @@ from services.training.config import load_config
 from services.training.errors import TrainingError
 from services.training.fit import Progress as ProgressCall
 from services.training.pipeline import Run, package, prepare, reevaluate, train
+from services.training.readme import update_readme
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
+from shared.ml.package import load_package
+
+CHAMPION = REPOSITORY_ROOT / "models" / "champion"
 
 app = typer.Typer(
     help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
@@ -35,7 +39,7 @@ def run(config: ConfigOption) -> None:
     with _told():
         prepared = _prepare(config)
         _train(prepared)
-        package(prepared, _console.print)
+        _package(prepared)
 
 
 @app.command(name="train")
@@ -49,7 +53,7 @@ def train_command(config: ConfigOption) -> None:
 def package_command(config: ConfigOption) -> None:
     """Calibrate, evaluate and package the best weights of a run that was trained before."""
     with _told():
-        package(_prepare(config), _console.print)
+        _package(_prepare(config))
 
 
 @app.command(name="evaluate")
@@ -57,12 +61,27 @@ def evaluate_command(
     directory: Annotated[
         Path,
         typer.Argument(help="A model package directory.", envvar="DETECTOR_MODEL_DIR"),
-    ] = REPOSITORY_ROOT / "models" / "champion",
+    ] = CHAMPION,
 ) -> None:
     """Evaluate a package on the test splits again and print the numbers as JSON."""
     with _told():
         _, report = reevaluate(directory, TrainingSettings().require_dataset())
         print(json.dumps(report, indent=1))
+
+
+@app.command(name="readme")
+def readme_command() -> None:
+    """Write the shipped champion's numbers into README.md."""
+    with _told():
+        champion = load_package(CHAMPION)
+        report = json.loads(champion.evaluation.read_text(encoding="utf-8"))
+        update_readme(REPOSITORY_ROOT / "README.md", champion.manifest, report)
+
+
+def _package(prepared: Run) -> None:
+    package(prepared, _console.print)
+    if (REPOSITORY_ROOT / prepared.config.package.output).resolve() == CHAMPION:
+        readme_command()
 
 
 def _prepare(config: Path) -> Run:

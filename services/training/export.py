@@ -55,6 +55,7 @@ def export(
     Raises ParityError when a logit differs by more than PARITY_TOLERANCE.
     """
     weights = directory / WEIGHTS_NAME
+    state = fold_batch_norm(architecture, state)
     rounded = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in state.items()
@@ -75,6 +76,34 @@ def export(
             f" allowed is {PARITY_TOLERANCE}"
         )
     return Exported(weights, xml, directory / BIN_NAME, difference)
+
+
+def fold_batch_norm(architecture: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Move each batch norm's scale into the convolution before it; keys and function stay.
+
+    OpenVINO folds the scale while converting. Were the weights rounded to float16 before and
+    again after that, its graph would not hold the weights that torch loads: 0.02 of a logit apart
+    on 64 photos, against 0.001 with the scale folded before the only rounding.
+    Each norm keeps its shift, and a variance that makes its scale 1.
+    """
+    backbone = build_backbone(architecture)
+    folded = {key: value.clone() for key, value in state.items()}
+    convolution = ""
+    for name, module in backbone.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            convolution = name
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            _fold(folded, convolution, name, module.eps)
+    return folded
+
+
+def _fold(state: dict[str, torch.Tensor], convolution: str, norm: str, eps: float) -> None:
+    scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + eps)
+    state[f"{convolution}.weight"] = state[f"{convolution}.weight"] * scale[:, None, None, None]
+    state[f"{norm}.bias"] = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+    state[f"{norm}.weight"] = torch.ones_like(scale)
+    state[f"{norm}.running_mean"] = torch.zeros_like(scale)
+    state[f"{norm}.running_var"] = torch.full_like(scale, 1.0 - eps)
 
 
 def _save_ir(detector: Detector, spec: PreprocessSpec, xml: Path) -> None:

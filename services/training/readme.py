@@ -33,12 +33,13 @@ _TITLES = {
 
 def performance_section(manifest: ModelManifest, report: dict[str, Any]) -> str:
     """Return the section as Markdown; `report` is the content of evaluation.json."""
-    parts = [
+    intro = (
         f"Model `{manifest.version}` (`{manifest.architecture}`), on photos of sources that it was"
         " neither trained nor calibrated on. The last five columns are at the shipped thresholds,"
         " where `uncertain` counts as not accused. All numbers, with their intervals and per"
         " source: [MODEL_CARD.md](models/champion/MODEL_CARD.md)."
-    ]
+    )
+    parts = [intro]
     for split, tiers in report["splits"].items():
         first = tiers["clean"]
         counts = f"{first['n_real']} real, {first['n_ai_generated']} generated photos"
