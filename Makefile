@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # pip takes the versions in constraints.txt and nothing else.
-INSTALL := $(PIP) install --quiet --constraint constraints.txt
+# Twice quiet: setuptools warns at length about every editable install. Errors still show.
+INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo up test test-unit lint format migrate train train-short evaluate \
