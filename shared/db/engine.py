@@ -12,7 +12,8 @@ def make_engine(database_url: str, pool_size: int = 10, application: str = "dete
     """Return a pooled engine for `database_url` (`postgresql+psycopg://…`).
 
     A dead connection is noticed before use (`pool_pre_ping`), a hung server after
-    `tcp_user_timeout`; no statement runs longer than 30 s.
+    `tcp_user_timeout`; no statement runs longer than 30 s. A frozen process loses its transaction,
+    and with it its locks, after 20 s: longer than any transaction here waits for the broker.
     """
     connect_args: dict[str, Any] = {
         "application_name": application,
@@ -20,7 +21,7 @@ def make_engine(database_url: str, pool_size: int = 10, application: str = "dete
         "keepalives_idle": 10,
         "tcp_user_timeout": 15_000,
         "options": "-c statement_timeout=30000 -c lock_timeout=10000"
-        " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+        " -c idle_in_transaction_session_timeout=20000 -c timezone=UTC",
     }
     return create_engine(
         database_url,
