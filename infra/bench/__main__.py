@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from infra.bench.ceiling import measure_ceiling
+from infra.bench.cpu import milliseconds_per_image, processor_seconds
 from infra.bench.load import LoadResult, run_load
 from infra.bench.photos import make_photos
 from infra.local.boot import boot
@@ -39,15 +40,19 @@ def main() -> int:
             endpoints = boot(stack, settings, lambda line: print(f"  {line}", flush=True))
             # Connections, caches and allocators are warm before the clock starts.
             run_load(endpoints.url, endpoints.api_key, photos[:64], args.per_job, args.concurrency)
+            before = processor_seconds(stack)
             through = run_load(
                 endpoints.url, endpoints.api_key, photos, args.per_job, args.concurrency
             )
+            spent = milliseconds_per_image(before, processor_seconds(stack), args.images)
             lone = run_load(endpoints.url, endpoints.api_key, photos[:20], 1, 1)
             worker = load_settings_for(stack)
         finally:
             stack.stop()
     ceiling, engine = measure_ceiling(photos, worker)
     _print(args, through, lone, ceiling, engine, sum(map(len, photos)) / len(photos))
+    shares = ", ".join(f"{name} {ms:.1f}" for name, ms in spent.items() if ms >= 0.1)
+    print(f"Processor ms/image {shares}")
     return 0 if through.verdicts == args.images else 1
 
 
