@@ -1,14 +1,11 @@
 """Photos of a listing's size, made from the samples, no two with the same bytes."""
 
-import csv
 import io
 from functools import cache
 
 from PIL import Image
 
-from shared.core.settings import REPOSITORY_ROOT
-
-_SAMPLES = REPOSITORY_ROOT / "data" / "samples"
+from infra.local.demo import read_samples
 
 
 def make_photos(count: int, short_side: int) -> list[bytes]:
@@ -18,11 +15,9 @@ def make_photos(count: int, short_side: int) -> list[bytes]:
 
 @cache
 def _originals(short_side: int) -> list[Image.Image]:
-    with (_SAMPLES / "samples.csv").open(newline="") as stream:
-        names = [row["file"] for row in csv.DictReader(stream)]
     images = []
-    for name in names:
-        image = Image.open(_SAMPLES / name).convert("RGB")
+    for sample in read_samples():
+        image = Image.open(sample.path).convert("RGB")
         scale = (short_side + 40) / min(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         images.append(image.resize(size, Image.Resampling.BICUBIC))

@@ -161,6 +161,24 @@ IMAGE_PROBLEMS: dict[ImageErrorCode, ProblemKind] = {
     code: PROBLEMS[code.value.replace("_", "-")] for code in ImageErrorCode
 }
 
+# What every call that takes photos can answer.
+UPLOAD_PROBLEMS = (
+    MALFORMED_REQUEST,
+    UPLOAD_TIMEOUT,
+    TOO_LARGE,
+    TOO_MANY_IMAGES,
+    TOO_MANY_PIXELS,
+    UNSUPPORTED_MEDIA_TYPE,
+    UNSUPPORTED_TYPE,
+    INVALID_REQUEST,
+    NO_IMAGES,
+    EMPTY_FILE,
+    UNREADABLE_IMAGE,
+    TRUNCATED_IMAGE,
+    NOT_SUPPORTED_YET,
+    STORAGE_UNAVAILABLE,
+)
+
 
 @dataclass(eq=False)
 class ProblemError(DetectorError):

@@ -50,14 +50,14 @@ UPDATE images SET status = v.status, error_code = v.code, error_detail = v.detai
 FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:codes AS text[]),
     CAST(:details AS text[])) AS v(id, status, code, detail)
 WHERE images.id = v.id AND images.status = 'running' AND images.lease_id = :lease_id
-RETURNING images.id
+RETURNING images.id, images.job_id
 """)
 
 _EXHAUST = text("""
 UPDATE images SET status = 'failed', error_code = :code, error_detail = :detail,
     finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
 WHERE id = ANY(:ids) AND status = 'running' AND lease_expires_at < clock_timestamp()
-RETURNING id
+RETURNING id, job_id
 """)
 
 _FINISH = text("""
@@ -103,11 +103,11 @@ def settle(
             "lease_id": lease_id,
         },
     )
-    settled = set(rows.scalars())
+    job_of = {row.id: row.job_id for row in rows}
     _insert_verdicts(
-        session, [o for o in outcomes if isinstance(o, Judged) and o.image_id in settled]
+        session, [o for o in outcomes if isinstance(o, Judged) and o.image_id in job_of]
     )
-    return list(settled), finish_jobs(session, _jobs_of(session, settled))
+    return list(job_of), finish_jobs(session, list(set(job_of.values())))
 
 
 def exhaust(session: Session, image_ids: Sequence[UUID]) -> list[UUID]:
@@ -118,9 +118,9 @@ def exhaust(session: Session, image_ids: Sequence[UUID]) -> list[UUID]:
         _EXHAUST,
         {"ids": list(image_ids), "code": code.value, "detail": IMAGE_ERROR_HELP[code]},
     )
-    failed = list(rows.scalars())
-    finish_jobs(session, _jobs_of(session, failed))
-    return failed
+    job_of = {row.id: row.job_id for row in rows}
+    finish_jobs(session, list(set(job_of.values())))
+    return list(job_of)
 
 
 def finish_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
@@ -131,13 +131,6 @@ def finish_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
     if not job_ids:
         return []
     rows = session.execute(_FINISH, {"job_ids": list(job_ids), "channel": CHANNEL_JOB_FINISHED})
-    return list(rows.scalars())
-
-
-def _jobs_of(session: Session, image_ids: Sequence[UUID] | set[UUID]) -> list[UUID]:
-    rows = session.execute(
-        text("SELECT DISTINCT job_id FROM images WHERE id = ANY(:ids)"), {"ids": list(image_ids)}
-    )
     return list(rows.scalars())
 
 

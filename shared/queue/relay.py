@@ -5,7 +5,6 @@ milliseconds) and the maintenance service (a sweep, so that a lost poke loses no
 """
 
 import threading
-import time
 
 from celery import Celery
 
@@ -79,8 +78,4 @@ class OutboxRelay:
             except Exception as error:  # noqa: BLE001  # the thread must outlive any fault
                 # Broker or database is away: the sweep will send it, and so will the next poke.
                 log.warning("relay.failed", error=str(error))
-                self._rest()
-
-    def _rest(self) -> None:
-        deadline = time.monotonic() + self._rest_seconds
-        self._stopping.wait(max(0.0, deadline - time.monotonic()))
+                self._stopping.wait(self._rest_seconds)

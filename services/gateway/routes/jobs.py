@@ -53,21 +53,8 @@ _BODY = multipart_body(
     },
 )
 _ACCEPT_DOCS = keyed_docs(
-    problems.MALFORMED_REQUEST,
-    problems.UPLOAD_TIMEOUT,
-    problems.TOO_LARGE,
-    problems.TOO_MANY_IMAGES,
-    problems.TOO_MANY_PIXELS,
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.UNSUPPORTED_TYPE,
-    problems.INVALID_REQUEST,
-    problems.NO_IMAGES,
-    problems.EMPTY_FILE,
-    problems.UNREADABLE_IMAGE,
-    problems.TRUNCATED_IMAGE,
+    *problems.UPLOAD_PROBLEMS,
     problems.NO_USABLE_IMAGE,
-    problems.NOT_SUPPORTED_YET,
-    problems.STORAGE_UNAVAILABLE,
 )
 _RETRY_AFTER = {"description": "Seconds until a look is worth while.", "schema": {"type": "string"}}
 

@@ -27,23 +27,10 @@ _BODY = multipart_body(
     example={"file": "(bytes of mug.jpg)"},
 )
 _DOCS = keyed_docs(
-    problems.MALFORMED_REQUEST,
-    problems.UPLOAD_TIMEOUT,
-    problems.TOO_LARGE,
-    problems.TOO_MANY_IMAGES,
-    problems.TOO_MANY_PIXELS,
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.UNSUPPORTED_TYPE,
-    problems.INVALID_REQUEST,
-    problems.NO_IMAGES,
-    problems.EMPTY_FILE,
-    problems.UNREADABLE_IMAGE,
-    problems.TRUNCATED_IMAGE,
-    problems.NOT_SUPPORTED_YET,
+    *problems.UPLOAD_PROBLEMS,
     problems.INFERENCE_FAILED,
     problems.OBJECT_MISSING,
     problems.ATTEMPTS_EXHAUSTED,
-    problems.STORAGE_UNAVAILABLE,
     problems.PREDICTION_PENDING,
 )
 
