@@ -4,7 +4,7 @@ The one module of `shared.ml` that needs torch: import it only where torch is in
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -36,10 +36,54 @@ class Detector(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the raw logits, float32 `[N]`, of uint8 photos `[N, H, W, 3]`."""
+        return cast(torch.Tensor, self.backbone(self._normalized(images)))[:, 0].float()
+
+    def explained(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits float32 `[N]` and their evidence float32 `[N, h, w]`.
+
+        The class activation map (Zhou et al. 2016, arXiv 1512.04150), exact here: behind the last
+        convolution stand only a mean over the cells and a linear head, so the map's mean plus the
+        head's bias is the logit. Cells that see reflected padding are included.
+        Raises ValueError for a backbone that ends otherwise; see `has_evidence`.
+        """
+        if not has_evidence(self.backbone):
+            raise ValueError("this backbone does not end in average pooling and a linear head")
+        backbone = cast(Any, self.backbone)
+        features = backbone.forward_features(self._normalized(images))
+        head: nn.Linear = backbone.get_classifier()
+        evidence = nn.functional.conv2d(features, head.weight[:1, :, None, None])[:, 0]
+        return backbone.forward_head(features)[:, 0].float(), evidence.float()
+
+    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
         dtype = next(self.backbone.parameters()).dtype
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         scale, shift = cast(torch.Tensor, self.scale), cast(torch.Tensor, self.shift)
-        return cast(torch.Tensor, self.backbone((pixels * scale + shift).to(dtype)))[:, 0].float()
+        return (pixels * scale + shift).to(dtype)
+
+
+class ExplainedDetector(nn.Module):
+    """A `Detector` whose forward returns (logits, evidence), for export and for the GPU engine."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `Detector.explained` of uint8 photos `[N, H, W, 3]`."""
+        return self.detector.explained(images)
+
+
+def has_evidence(backbone: nn.Module) -> bool:
+    """Say whether a class activation map of `backbone` is exact: mean over cells, linear head."""
+    pooling = getattr(backbone, "global_pool", None)
+    classifier = getattr(backbone, "get_classifier", None)
+    return (
+        getattr(pooling, "pool_type", None) == "avg"
+        and classifier is not None
+        and isinstance(classifier(), nn.Linear)
+        and hasattr(backbone, "forward_features")
+        and hasattr(backbone, "forward_head")
+    )
 
 
 def build_backbone(

@@ -3,7 +3,7 @@
 import numpy as np
 import openvino as ov
 
-from services.worker.engines.port import Images, Logits
+from services.worker.engines.port import Evidence, Images, Logits
 from shared.ml.package import ModelPackage
 
 BATCH_SIZE = 16
@@ -16,11 +16,10 @@ class OpenVinoEngine:
     A partial batch is padded to the full one, or run one by one when that is less work.
     """
 
-    name = "openvino-cpu"
-
     def __init__(self, package: ModelPackage, threads: int = 0, batch_size: int = 0) -> None:
         self.batch_size = batch_size or BATCH_SIZE
         core = ov.Core()
+        # No precision hint: OpenVINO takes bfloat16 where the processor has it natively, else f32.
         config: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
@@ -32,6 +31,9 @@ class OpenVinoEngine:
             model.reshape([size, *self._shape])
             compiled = core.compile_model(model, "CPU", config)
             self._requests[size] = compiled.create_infer_request()
+        hint = compiled.get_property("INFERENCE_PRECISION_HINT")
+        self.name = f"openvino-cpu-{hint.get_type_name()}"
+        self._explains = any("evidence" in output.get_names() for output in compiled.outputs)
 
     def predict(self, images: Images) -> Logits:
         """Run one forward pass, or a few single ones for a small remainder."""
@@ -45,7 +47,15 @@ class OpenVinoEngine:
             images = padded
         return self._run(self.batch_size, images)[:count]
 
+    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+        """See `Engine.explain`."""
+        if not self._explains:
+            return None
+        logit = float(self._run(1, image[None])[0])
+        return logit, np.array(self._requests[1].get_tensor("evidence").data[0], dtype=np.float32)
+
     def _run(self, size: int, images: Images) -> Logits:
-        result = self._requests[size].infer([images], share_inputs=True)
-        # infer() hands out the request's own buffer: copy before the next pass overwrites it.
-        return np.array(next(iter(result.values())), dtype=np.float32).reshape(size)
+        request = self._requests[size]
+        request.infer([images], share_inputs=True)
+        # The tensor is the request's own buffer: copy before the next pass overwrites it.
+        return np.array(request.get_tensor("logits").data, dtype=np.float32).reshape(size)

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from services.worker.engines.port import Images, Logits
-from shared.ml.network import load_detector
+from services.worker.engines.port import Evidence, Images, Logits
+from shared.ml.network import has_evidence, load_detector
 from shared.ml.package import ModelPackage
 
 BATCH_SIZE = 128
@@ -43,6 +43,15 @@ class TorchEngine:
         # Reading the result waits for the copy and the pass: the staging buffer is free again.
         result: Logits = logits[:count].float().cpu().numpy().astype(np.float32)
         return result
+
+    @torch.inference_mode()
+    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+        """See `Engine.explain`; in float32, where `predict` takes half precision on CUDA."""
+        if not has_evidence(self._network.backbone):
+            return None
+        on_device = torch.from_numpy(image[None]).to(self._device)
+        logits, evidence = self._network.explained(on_device)
+        return float(logits[0]), evidence[0].cpu().numpy()
 
 
 def _bucket(count: int) -> int:

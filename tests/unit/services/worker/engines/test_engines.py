@@ -1,6 +1,7 @@
 """Both engines give the same logits for the same photos, whatever the batch."""
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from services.worker.engines.openvino import OpenVinoEngine
@@ -43,3 +44,10 @@ def test_the_engines_agree(package, arrays):
     cpu = OpenVinoEngine(package, batch_size=8).predict(arrays[:8])
     torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8])
     assert cpu == pytest.approx(torch, abs=0.02)
+
+
+def test_the_engine_computes_in_the_processors_own_precision(package):
+    """bfloat16 where the processor has it, else float32: read from OpenVINO, not assumed."""
+    native = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    engine = OpenVinoEngine(package, batch_size=2)
+    assert engine.name == f"openvino-cpu-{'bf16' if native else 'f32'}"
