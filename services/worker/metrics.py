@@ -30,3 +30,17 @@ BATCH_SIZE = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 MODEL = Gauge("detector_worker_model_info", "1 for the model loaded.", ["version", "engine"])
+SECOND_LOOKS = Counter(
+    "detector_worker_second_looks_total",
+    "Photos near a threshold judged again after a re-encode, by whether the label stayed.",
+    ["result"],
+)
+MODEL_SWAPS = Counter(
+    "detector_worker_model_swaps_total",
+    "Packages taken from the model registry, by result: `done` or `refused`.",
+    ["result"],
+)
+REGISTRY_UP = Gauge(
+    "detector_worker_registry_up",
+    "1 when the last look at the model registry worked; 0 when it did not or none is watched.",
+)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.worker.batcher import BatchError, MicroBatcher
 from services.worker.engines.port import Engine, Images
-from services.worker.metrics import BATCH_SIZE, STAGE_SECONDS
+from services.worker.metrics import BATCH_SIZE, SECOND_LOOKS, STAGE_SECONDS
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import Label
 from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
@@ -17,8 +17,9 @@ from shared.db.leases import LeasedImage
 from shared.db.results import Failed, Judged
 from shared.ml.errors import UnreadableImage
 from shared.ml.package import ModelPackage
-from shared.ml.postprocess import judge
+from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
 from shared.ml.preprocess import preprocess
+from shared.ml.recheck import reencode
 from shared.storage.port import ObjectStore
 
 # Reads that gave other bytes than were stored, before the object is given up as damaged.
@@ -36,7 +37,25 @@ class Postponed:
 
 Outcome = Judged | Failed | Postponed
 _T = TypeVar("_T")
-_Staged = Failed | Postponed | Future[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """Model input whose logit is on its way."""
+
+    array: Images
+    logit: Future[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A first judgement and, near a threshold, the logit of the second look."""
+
+    judgement: Judgement
+    again: Future[float] | None
+
+
+_Staged = Failed | Postponed | _Submitted
 
 
 class InferencePipeline:
@@ -64,9 +83,13 @@ class InferencePipeline:
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
         """Yield one outcome for each image, in order; never raises for an image's own fault."""
         staged = [self._fetchers.submit(self._stage, image) for image in images]
-        for image, future in zip(images, staged, strict=True):
-            result = future.result()
-            yield self._conclude(image, result) if isinstance(result, Future) else result
+        # All first looks before any verdict: the second looks of a chunk share batches.
+        looks = [
+            self._first_look(image, future.result())
+            for image, future in zip(images, staged, strict=True)
+        ]
+        for image, look in zip(images, looks, strict=True):
+            yield self._conclude(image, look) if isinstance(look, _Look) else look
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
@@ -81,7 +104,7 @@ class InferencePipeline:
             array = self._decoders.submit(_timed, "decode", lambda: self._decode(data)).result()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
             return _explain(image, error)
-        return self._batcher.submit(array)
+        return _Submitted(array, self._batcher.submit(array))
 
     def _fetch(self, image: LeasedImage) -> bytes:
         return self._store.get(image.object_key, image.size, image.sha256)
@@ -89,11 +112,28 @@ class InferencePipeline:
     def _decode(self, data: bytes) -> Images:
         return preprocess(data, self._manifest.preprocess, self._max_pixels)
 
-    def _conclude(self, image: LeasedImage, logit: "Future[float]") -> Judged | Failed:
+    def _first_look(self, image: LeasedImage, staged: _Staged) -> _Look | Failed | Postponed:
+        if not isinstance(staged, _Submitted):
+            return staged
         try:
-            judgement = judge(logit.result(), self._manifest)
+            judgement = judge(staged.logit.result(), self._manifest)
         except (BatchError, ValueError) as error:
             return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+        recheck = self._manifest.recheck
+        if recheck is None or not needs_second_look(judgement, self._manifest):
+            return _Look(judgement, None)
+        again = reencode(staged.array, recheck.jpeg_quality)
+        return _Look(judgement, self._batcher.submit(again))
+
+    def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
+        judgement = look.judgement
+        if look.again is not None:
+            try:
+                judgement = settle(judgement, look.again.result(), self._manifest)
+            except (BatchError, ValueError) as error:
+                return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+            kept = judgement.label == look.judgement.label
+            SECOND_LOOKS.labels("kept" if kept else "flipped").inc()
         return Judged(
             image.id,
             self._manifest.version,
@@ -101,6 +141,7 @@ class InferencePipeline:
             judgement.probability,
             judgement.confidence,
             judgement.logit,
+            list(judgement.evidence),
         )
 
 

@@ -1,8 +1,8 @@
 """From a logit to a verdict: calibration and the two thresholds of the model package."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from shared.ml.spec import Calibration, ModelManifest
 
@@ -22,6 +22,8 @@ class Judgement:
     probability: float
     confidence: float
     logit: float
+    # Entries for the verdict's `evidence`, JSON-ready: what else took part in it.
+    evidence: tuple[dict[str, Any], ...] = ()
 
 
 def calibrated_probability(logit: float, calibration: Calibration) -> float:
@@ -51,3 +53,44 @@ def judge(logit: float, manifest: ModelManifest) -> Judgement:
     if probability <= thresholds.real_below:
         return Judgement("real", probability, 1.0 - probability, logit)
     return Judgement("uncertain", probability, max(probability, 1.0 - probability), logit)
+
+
+def needs_second_look(judgement: Judgement, manifest: ModelManifest) -> bool:
+    """Say whether `manifest` asks for a second look at a photo judged so.
+
+    An `uncertain` photo never gets one: nothing that it shows could change its verdict.
+    """
+    recheck = manifest.recheck
+    if recheck is None:
+        return False
+    if judgement.label == "ai_generated":
+        limit = recheck.ai_below_logit
+        return limit is not None and judgement.logit < limit
+    limit = recheck.real_above_logit
+    return judgement.label == "real" and limit is not None and judgement.logit > limit
+
+
+def settle(judgement: Judgement, second_logit: float, manifest: ModelManifest) -> Judgement:
+    """Return `judgement`, or `uncertain` when the second look gives another label.
+
+    Probability and logit stay those of the photo as it came; the evidence tells both looks.
+    Raises ValueError for a NaN or infinite logit.
+    """
+    second = judge(second_logit, manifest)
+    quality = manifest.recheck.jpeg_quality if manifest.recheck else None
+    entry = {
+        "kind": "reencode",
+        "jpeg_quality": quality,
+        "label": judgement.label,
+        "label_after": second.label,
+        "probability_after": second.probability,
+        "flipped": second.label != judgement.label,
+    }
+    if second.label == judgement.label:
+        return replace(judgement, evidence=(entry,))
+    return replace(
+        judgement,
+        label="uncertain",
+        confidence=max(judgement.probability, 1.0 - judgement.probability),
+        evidence=(entry,),
+    )

@@ -57,6 +57,21 @@ class Thresholds(Frozen):
         return self
 
 
+class Recheck(Frozen):
+    """Which photos are judged again after `shared.ml.recheck.reencode`; a flip is `uncertain`.
+
+    Only a photo with a verdict can lose it, and only near its threshold does that happen often:
+    the two limits are raw logits, chosen on validation photos. None looks at no photo of that side.
+    """
+
+    # Quality of the JPEG between the two looks.
+    jpeg_quality: int = Field(default=75, ge=1, le=95)
+    # Photos called `ai_generated` with a logit below this are judged again.
+    ai_below_logit: float | None = None
+    # Photos called `real` with a logit above this are judged again.
+    real_above_logit: float | None = None
+
+
 class FileEntry(Frozen):
     """One file of the package, beside `model.json`."""
 
@@ -105,6 +120,8 @@ class ModelManifest(Frozen):
     normalization: Normalization
     calibration: Calibration
     thresholds: Thresholds
+    # Absent: every photo is judged once.
+    recheck: Recheck | None = None
     files: PackageFiles
     training: TrainingRecord
     # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.

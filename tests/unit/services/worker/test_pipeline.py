@@ -1,5 +1,6 @@
 """Fetch, decode and forward with the shipped model; faults are sorted into passing and final."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,10 @@ from shared.core.ids import new_id
 from shared.db.leases import LeasedImage
 from shared.db.results import Failed, Judged
 from shared.ml.package import load_package
+from shared.ml.postprocess import judge, settle
+from shared.ml.preprocess import preprocess
+from shared.ml.recheck import reencode
+from shared.ml.spec import Recheck
 from shared.storage.memory import MemoryObjectStore
 from shared.storage.port import image_key, sha256_hex
 from tests.support.photos import jpeg, samples, truncated_jpeg
@@ -116,3 +121,29 @@ def test_damaged_bytes_are_read_again_before_they_are_given_up(pipeline, store):
     store.put(last.object_key, jpeg(3), "image/jpeg")
     (outcome,) = pipeline.run([last])
     assert isinstance(outcome, Failed)
+
+
+def test_a_photo_near_a_threshold_is_judged_twice(store, package, engine):
+    """Wide limits ask for a second look at every verdict; the outcome is that of the rule."""
+    recheck = Recheck(jpeg_quality=75, ai_below_logit=1e9, real_above_logit=-1e9)
+    manifest = package.manifest.model_copy(update={"recheck": recheck})
+    twice = InferencePipeline(
+        store, replace(package, manifest=manifest), engine, 4, 2, 0.005, 50_000_000
+    )
+    photos = [data for _, data in samples()]
+    outcomes = list(twice.run([leased(store, data) for data in photos]))
+    twice.close()
+    looked = 0
+    for data, outcome in zip(photos, outcomes, strict=True):
+        pixels = preprocess(data, manifest.preprocess)
+        first = judge(float(engine.predict(pixels[None])[0]), manifest)
+        assert outcome.logit == pytest.approx(first.logit, abs=1e-3)
+        if first.label == "uncertain":
+            assert outcome.evidence == []
+            continue
+        looked += 1
+        second = float(engine.predict(reencode(pixels, 75)[None])[0])
+        assert outcome.label == settle(first, second, manifest).label
+        (entry,) = outcome.evidence
+        assert entry["flipped"] is (outcome.label == "uncertain")
+    assert looked > 0

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -7,8 +8,8 @@ from pydantic import ValidationError
 
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import read_manifest
-from shared.ml.postprocess import calibrated_probability, judge
-from shared.ml.spec import Calibration, Thresholds
+from shared.ml.postprocess import calibrated_probability, judge, needs_second_look, settle
+from shared.ml.spec import Calibration, ModelManifest, Recheck, Thresholds
 
 CALIBRATION = Calibration(temperature=2.0, bias=-0.5)
 
@@ -79,3 +80,56 @@ def test_a_broken_forward_pass_is_no_verdict(manifest, logit):
 def test_thresholds_must_leave_room_between_them():
     with pytest.raises(ValidationError, match="smaller"):
         Thresholds(real_below=0.5, ai_above=0.5, false_accusation_budget=0.01)
+
+
+def with_recheck(manifest, **limits):
+    return manifest.model_copy(update={"recheck": Recheck(**limits)})
+
+
+def test_only_a_verdict_near_its_threshold_gets_a_second_look(manifest):
+    manifest_on = with_recheck(
+        manifest, ai_below_logit=logit_of(0.95), real_above_logit=logit_of(0.1)
+    )
+    asked = {
+        probability: needs_second_look(judge(logit_of(probability), manifest_on), manifest_on)
+        for probability in (0.05, 0.15, 0.5, 0.93, 0.97)
+    }
+    assert asked == {0.05: False, 0.15: True, 0.5: False, 0.93: True, 0.97: False}
+    for probability in asked:
+        assert not needs_second_look(judge(logit_of(probability), manifest), manifest)
+        one_sided = with_recheck(manifest, ai_below_logit=None, real_above_logit=None)
+        assert not needs_second_look(judge(logit_of(probability), one_sided), one_sided)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "label"),
+    [
+        (0.95, 0.92, "ai_generated"),
+        (0.95, 0.5, "uncertain"),
+        (0.95, 0.1, "uncertain"),
+        (0.1, 0.15, "real"),
+        (0.1, 0.3, "uncertain"),
+    ],
+)
+def test_a_flip_is_uncertain_and_says_so(manifest, first, second, label):
+    manifest = with_recheck(manifest, jpeg_quality=75)
+    judgement = judge(logit_of(first), manifest)
+    settled = settle(judgement, logit_of(second), manifest)
+    assert settled.label == label
+    assert settled.probability == judgement.probability
+    assert settled.logit == judgement.logit
+    assert settled.confidence == pytest.approx(max(first, 1 - first))
+    (entry,) = settled.evidence
+    assert entry == json.loads(json.dumps(entry))
+    assert entry["kind"] == "reencode"
+    assert entry["jpeg_quality"] == 75
+    assert entry["label"] == judgement.label
+    assert entry["flipped"] is (label != judgement.label)
+    assert entry["probability_after"] == pytest.approx(second)
+
+
+def test_a_manifest_without_the_section_is_read(manifest):
+    """Packages made before it was introduced judge every photo once."""
+    content = manifest.model_dump(mode="json")
+    del content["recheck"]
+    assert ModelManifest.model_validate(content).recheck is None
