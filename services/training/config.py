@@ -1,7 +1,7 @@
 """The training run as one YAML file. Every field that changes a result is in here."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +26,8 @@ class DataConfig(Section):
     # A family (generator, or group of real photos) of n photos is drawn n**family_exponent times
     # as often as one of a single photo: 1 follows the counts, 0 makes families equal.
     family_exponent: float = Field(default=0.5, ge=0, le=1)
+    # Further manifests in the dataset folder, such as the autoencoder's partners.
+    extra_manifests: tuple[str, ...] = ()
     # Photos per class and split at most, taken evenly over groups; None takes all.
     limit_per_class: int | None = Field(default=None, ge=1)
 
@@ -36,6 +38,9 @@ class ModelConfig(Section):
     architecture: str = "tf_efficientnet_lite0"
     # File in DETECTOR_WEIGHTS_DIR with timm's key names; None starts from random weights.
     base_weights: str | None = "tf_efficientnet_lite0.safetensors"
+    # Versions of earlier runs to go on from, head included: the mean of their best weights (model
+    # soups, arXiv 2203.05482). They take the place of `base_weights`.
+    initial_runs: tuple[str, ...] = ()
     # timm's own default_cfg of the architecture.
     normalization: Normalization = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     drop_rate: float = Field(default=0.2, ge=0, lt=1)
@@ -134,12 +139,26 @@ class RunConfig(Section):
 
 
 def load_config(path: Path) -> RunConfig:
-    """Read a YAML run configuration.
+    """Read a YAML run configuration. `extends` names a file beside it whose fields it changes.
 
     Raises TrainingError that names the file and the field.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return RunConfig.model_validate(content)
+        return RunConfig.model_validate(_read(path))
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise TrainingError(f"{path} is not a training configuration: {error}") from error
+
+
+def _read(path: Path) -> Any:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "extends" not in content:
+        return content
+    base = _read(path.parent / str(content.pop("extends")))
+    return _merged(base, content)
+
+
+def _merged(base: Any, change: Any) -> Any:
+    """Return `base` with the fields of `change`, section by section."""
+    if not (isinstance(base, dict) and isinstance(change, dict)):
+        return change
+    return base | {key: _merged(base.get(key), value) for key, value in change.items()}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.training.config import DataConfig
 from services.training.errors import TrainingError
 
-_COLUMNS = ("file", "sha256", "label", "generator", "group", "split")
+MANIFEST_COLUMNS = ("file", "sha256", "label", "generator", "group", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,28 @@ class Splits:
     test: dict[str, tuple[Row, ...]]
 
 
-def read_manifest(folder: Path) -> list[Row]:
-    """Read `manifest.csv`. Raises TrainingError on a missing column, label or image file."""
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if absent:
-            raise TrainingError(f"manifest.csv lacks the columns {absent}")
-        rows = [_row(folder, record) for record in reader]
+def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
+    """Read `manifest.csv` and the manifests named in `extra`, all in `folder`.
+
+    Raises TrainingError on a missing manifest, column, label or image file.
+    """
+    rows = [row for name in ("manifest.csv", *extra) for row in _read(folder, name)]
     missing = [row.path for row in rows if not row.path.is_file()]
     if missing:
         raise TrainingError(f"{len(missing)} images are missing, the first is {missing[0]}")
     return rows
+
+
+def _read(folder: Path, name: str) -> list[Row]:
+    path = folder / name
+    if not path.is_file():
+        raise TrainingError(f"{folder} has no {name}; see docs/data.md for how to make it")
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        absent = [column for column in MANIFEST_COLUMNS if column not in (reader.fieldnames or ())]
+        if absent:
+            raise TrainingError(f"{name} lacks the columns {absent}")
+        return [_row(folder, record) for record in reader]
 
 
 def _row(folder: Path, record: dict[str, str]) -> Row:

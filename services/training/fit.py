@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,12 @@ class Fit:
     """One training run in `directory`; `run` continues from its checkpoint when there is one."""
 
     def __init__(
-        self, config: RunConfig, splits: Splits, base_weights: Path | None, directory: Path
+        self,
+        config: RunConfig,
+        splits: Splits,
+        base_weights: Path | None,
+        directory: Path,
+        initial: Sequence[Path] = (),
     ) -> None:
         self.config = config
         self.splits = splits
@@ -60,7 +65,9 @@ class Fit:
             torch.set_num_threads(fit.threads)
         self.device = device_of(fit.device)
         torch.manual_seed(config.seed)
-        self.model = _network(config, base_weights).to(self.device)
+        self.model = _network(config, None if initial else base_weights).to(self.device)
+        if initial:
+            self.model.backbone.load_state_dict(mean_weights(initial))
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = _network(config, None).to(self.device).eval()
         self.average.load_state_dict(self.model.state_dict())
@@ -227,6 +234,23 @@ def device_of(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """Return the element-wise mean of saved weights of one architecture.
+
+    Raises TrainingError when a file is missing or the files do not fit together.
+    """
+    absent = [str(path) for path in paths if not path.is_file()]
+    if absent:
+        raise TrainingError(f"the initial runs lack {absent}: train them first")
+    states = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
+    if any(state.keys() != states[0].keys() for state in states):
+        raise TrainingError("the initial runs are of different architectures")
+    return {
+        key: torch.stack([state[key].float() for state in states]).mean(0).to(value.dtype)
+        for key, value in states[0].items()
+    }
 
 
 def _network(config: RunConfig, base_weights: Path | None) -> Detector:

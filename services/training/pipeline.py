@@ -62,15 +62,18 @@ def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
     base = config.model.base_weights
     return Run(
         config=config,
-        splits=split_rows(read_manifest(folder), config.data),
-        base_weights=settings.require_weights(base) if base else None,
+        splits=split_rows(read_manifest(folder, config.data.extra_manifests), config.data),
+        base_weights=settings.require_weights(base)
+        if base and not config.model.initial_runs
+        else None,
         directory=REPOSITORY_ROOT / settings.runs_dir / config.package.version,
     )
 
 
 def train(run: Run, progress: Progress) -> Path:
     """Train, or continue a run that was stopped; return the path of the best weights."""
-    return Fit(run.config, run.splits, run.base_weights, run.directory).run(progress)
+    initial = [run.directory.parent / name / BEST for name in run.config.model.initial_runs]
+    return Fit(run.config, run.splits, run.base_weights, run.directory, initial).run(progress)
 
 
 def package(run: Run, say: Say) -> ModelManifest:

@@ -6,7 +6,7 @@ import services.training
 from services.training.config import load_config
 from services.training.errors import TrainingError
 
-CONFIGS = sorted((Path(services.training.__file__).parent / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(services.training.__file__).parent / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -35,3 +35,15 @@ def test_a_mistake_is_named(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(TrainingError, match=r"nothing\.yaml"):
         load_config(tmp_path / "nothing.yaml")
+
+
+def test_a_configuration_extends_another_field_by_field(tmp_path):
+    (tmp_path / "base.yaml").write_text("fit: {rounds: 3, batch_size: 8}\npackage: {version: a}")
+    (tmp_path / "more").mkdir()
+    path = tmp_path / "more" / "run.yaml"
+    path.write_text("extends: ../base.yaml\nfit: {rounds: 5}\npackage: {version: b}")
+    config = load_config(path)
+    assert (config.fit.rounds, config.fit.batch_size, config.package.version) == (5, 8, "b")
+    path.write_text("extends: ../absent.yaml\npackage: {version: b}")
+    with pytest.raises(TrainingError, match=r"absent\.yaml"):
+        load_config(path)
