@@ -8,6 +8,8 @@ from sqlalchemy import Engine
 
 from infra.local.stack import Stack
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
+from shared.registry.registry import ModelRegistry
+from tests.support.registry import fresh_registry, make_template
 from tests.support.servers import Servers, drop, prepare_template, provide
 from tests.support.system import System
 
@@ -70,3 +72,15 @@ def stack(server_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield system
     system.close()
     drop(own)
+
+
+@pytest.fixture(scope="session")
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with MLflow's tables."""
+    return make_template(tmp_path_factory.mktemp("mlflow-template"))
+
+
+@pytest.fixture
+def registry(registry_template: Path, tmp_path: Path) -> ModelRegistry:
+    """An empty model registry of this test alone."""
+    return fresh_registry(registry_template, tmp_path / "mlflow")
