@@ -54,6 +54,12 @@ class _Commands(LazyGroup):
             optional=True,
             install_hint=_TRAINING,
         ),
+        "models": LazyCommand(
+            "services.training.models.cli:app",
+            "List, register and promote model packages.",
+            optional=True,
+            install_hint=_TRAINING,
+        ),
     }
 
 

@@ -2,15 +2,20 @@
 
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from services.training.errors import TrainingError
+from shared.core.settings import REPOSITORY_ROOT
+from shared.registry.settings import RegistrySettings
 
 
-class TrainingSettings(BaseSettings):
+class RegistryCommandSettings(RegistrySettings):
+    """Of `detector models`."""
+
+    # As for the services: what serves while the registry has no champion.
+    model_dir: Path = REPOSITORY_ROOT / "models" / "champion"
+
+
+class TrainingSettings(RegistrySettings):
     """From the environment. Training needs no server, so this does not extend the app settings."""
-
-    model_config = SettingsConfigDict(env_prefix="DETECTOR_", frozen=True, extra="ignore")
 
     # Folder with manifest.csv and the images that it names.
     dataset_dir: Path | None = None
@@ -18,6 +23,10 @@ class TrainingSettings(BaseSettings):
     weights_dir: Path | None = None
     # Checkpoints and histories of runs; ignored by git.
     runs_dir: Path = Path("models/runs")
+    # CSV of other detectors' scores (file, tier, one column each) to show beside a model's own.
+    peers_file: Path | None = None
+    # Python of an environment with the package sahu65, which `evaluate --peer sahu65` runs.
+    peers_python: Path | None = None
 
     def require_dataset(self) -> Path:
         """Return the dataset folder.

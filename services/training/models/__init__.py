@@ -1,0 +1,1 @@
+"""`detector models`: promotion past the quality gate, rollback, history."""
