@@ -82,7 +82,7 @@ def _root() -> None:
 def main() -> None:
     """Run the command line; exits with 0, 1 (some photos failed) or 2 (usage, connection)."""
     try:
-        app()
+        app(prog_name="detector")
     except DetectorError as error:
         sys.stderr.write(f"detector: {error}\n")
         sys.exit(2)
