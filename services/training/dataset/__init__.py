@@ -1,0 +1,1 @@
+"""The data set: its manifest, where the photos come from, and whether they can be trusted."""
