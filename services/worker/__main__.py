@@ -29,9 +29,10 @@ def main() -> int:
     server, _thread = start_http_server(settings.worker_metrics_port, settings.worker_metrics_host)
     log.info(
         "worker.ready",
-        model_version=worker.package.manifest.version,
-        engine=worker.engine.name,
-        batch_size=worker.engine.batch_size,
+        model_version=worker.server.current.version,
+        engine=worker.server.current.engine.name,
+        batch_size=worker.server.current.engine.batch_size,
+        model_alias=settings.worker_model_alias or None,
         metrics_port=server.server_port,
         pid=os.getpid(),
     )

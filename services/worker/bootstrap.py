@@ -6,16 +6,18 @@ from celery import Celery
 from sqlalchemy import Engine as DatabaseEngine
 
 from services.worker.chunk import ChunkProcessor
-from services.worker.engines.port import Engine
 from services.worker.engines.select import load_engine
 from services.worker.leases import LeaseKeeper
-from services.worker.metrics import MODEL
+from services.worker.model_watch import ModelWatch, Source, first_model
 from services.worker.pipeline import InferencePipeline
+from services.worker.serving import LoadedModel, Loader, ModelServer
 from services.worker.settings import WorkerSettings
 from services.worker.tasks import register
 from shared.db.engine import make_engine, make_session_factory
-from shared.ml.package import ModelPackage, load_package
+from shared.ml.package import ModelPackage
 from shared.queue.app import make_celery
+from shared.registry.registry import ModelRegistry
+from shared.storage.port import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 
 
@@ -24,16 +26,17 @@ class Worker:
     """The object graph of a worker; `close` ends its threads and connections."""
 
     celery: Celery
-    package: ModelPackage
-    engine: Engine
+    server: ModelServer
+    watch: ModelWatch | None
     processor: ChunkProcessor
-    pipeline: InferencePipeline
     keeper: LeaseKeeper
     database: DatabaseEngine
 
     def close(self) -> None:
         """Finish what is under way, then release everything."""
-        self.pipeline.close()
+        if self.watch:
+            self.watch.close()
+        self.server.close()
         self.keeper.close()
         self.database.dispose()
 
@@ -43,25 +46,47 @@ def build_worker(settings: WorkerSettings) -> Worker:
 
     Raises PackageError or NoEngineError when the model cannot be used.
     """
-    package = load_package(settings.model_dir)
-    engine = load_engine(package, settings)
-    MODEL.labels(package.manifest.version, engine.name).set(1)
+    store = S3ObjectStore.from_settings(settings, settings.worker_fetch_threads)
+    loader = model_loader(settings, store)
+    source = _source(settings)
+    server = ModelServer(first_model(source, settings.model_dir, loader))
+    watch = ModelWatch(source, server, loader, settings.worker_model_poll_s) if source else None
+    if watch:
+        watch.start()
     database = make_engine(
         settings.database_url.get_secret_value(), settings.database_pool_size, "worker"
     )
     sessions = make_session_factory(database)
-    pipeline = InferencePipeline(
-        S3ObjectStore.from_settings(settings, settings.worker_fetch_threads),
-        package,
-        engine,
-        settings.worker_fetch_threads,
-        settings.worker_decode_threads,
-        settings.worker_batch_wait_ms / 1000,
-        settings.worker_max_pixels,
-    )
     keeper = LeaseKeeper(sessions, settings.worker_lease_seconds)
-    processor = ChunkProcessor(sessions, pipeline, keeper, settings.worker_lease_seconds)
+    processor = ChunkProcessor(sessions, server, keeper, settings.worker_lease_seconds)
     celery = make_celery(settings.redis_url.get_secret_value(), "worker")
     celery.conf.worker_soft_shutdown_timeout = settings.worker_shutdown_seconds
     register(celery, processor)
-    return Worker(celery, package, engine, processor, pipeline, keeper, database)
+    return Worker(celery, server, watch, processor, keeper, database)
+
+
+def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
+    """Return a function that loads a package, warms it up and puts a pipeline around it."""
+
+    def load(package: ModelPackage, digest: str) -> LoadedModel:
+        engine = load_engine(package, settings)
+        pipeline = InferencePipeline(
+            store,
+            package,
+            engine,
+            settings.worker_fetch_threads,
+            settings.worker_decode_threads,
+            settings.worker_batch_wait_ms / 1000,
+            settings.worker_max_pixels,
+        )
+        return LoadedModel(package, digest, engine, pipeline)
+
+    return load
+
+
+def _source(settings: WorkerSettings) -> Source | None:
+    alias = settings.worker_model_alias
+    if not alias:
+        return None
+    registry = ModelRegistry(settings.mlflow_tracking_uri, settings.mlflow_model_name)
+    return Source(registry, alias, settings.model_cache_dir)

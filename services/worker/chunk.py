@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from services.worker.leases import LeaseKeeper
 from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST
-from services.worker.pipeline import InferencePipeline, Outcome, Postponed
+from services.worker.pipeline import Outcome, Postponed
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
 from shared.db import leases
 from shared.db.engine import SessionFactory
+from shared.db.leases import LeasedImage
 from shared.db.outbox import add_chunks
 from shared.db.results import Failed, Judged, settle
 
@@ -27,6 +28,13 @@ T = TypeVar("T")
 _DATABASE_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
 # A postponed image is tried again after 2, 4, 8 … seconds, at most this many.
 _MAX_DELAY_SECONDS = 60.0
+
+
+class Judge(Protocol):
+    """An `InferencePipeline`, or the `ModelServer` that holds the current one."""
+
+    def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
+        """Yield one outcome for each image, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,12 @@ class ChunkProcessor:
     def __init__(
         self,
         sessions: SessionFactory,
-        pipeline: InferencePipeline,
+        judge: Judge,
         keeper: LeaseKeeper,
         lease_seconds: float,
     ) -> None:
         self._sessions = sessions
-        self._pipeline = pipeline
+        self._judge = judge
         self._keeper = keeper
         self._lease_seconds = lease_seconds
 
@@ -66,7 +74,7 @@ class ChunkProcessor:
         if not lease.images:
             return ChunkReport(len(image_ids), 0, Counter(), 0, [], [])
         with self._keeper.keep(lease.id, [image.id for image in lease.images]):
-            outcomes = list(self._pipeline.run(lease.images))
+            outcomes = list(self._judge.run(lease.images))
             settled, finished = self._transact(lambda s: _store(s, lease.id, outcomes))
         lost = len(outcomes) - settled
         if lost:

@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from shared.core.settings import BaseAppSettings
+from shared.registry.settings import RegistrySettings
 
 
-class WorkerSettings(BaseAppSettings):
+class WorkerSettings(BaseAppSettings, RegistrySettings):
     """Sizes of the three stages and of the lease."""
 
     # Chunk tasks under way at once: while one waits for its batch, others fetch and decode.
@@ -35,3 +36,8 @@ class WorkerSettings(BaseAppSettings):
     worker_metrics_host: str = "127.0.0.1"
     # Its port; 0 takes a free one and logs it.
     worker_metrics_port: int = Field(default=9101, ge=0, le=65535)
+    # Alias of the model registry whose version serves, such as `champion`, followed while running.
+    # Empty: DETECTOR_MODEL_DIR serves and no registry is asked (docs/registry.md).
+    worker_model_alias: str = ""
+    # Seconds between two looks at that alias.
+    worker_model_poll_s: float = Field(default=10.0, gt=0)

@@ -1,0 +1,169 @@
+"""A worker's model follows the alias of a real registry; faults leave the served one alone."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.worker.bootstrap import model_loader
+from services.worker.model_watch import ModelWatch, Source, first_model
+from services.worker.serving import ModelServer
+from services.worker.settings import WorkerSettings
+from shared.core.ids import new_id
+from shared.db.leases import LeasedImage
+from shared.ml.package import load_package
+from shared.registry.registry import ModelRegistry
+from shared.storage.memory import MemoryObjectStore
+from shared.storage.port import image_key, sha256_hex
+from tests.support.packages import SHIPPED, broken_variant, variant
+from tests.support.photos import jpeg
+
+SHIPPED_VERSION = load_package(SHIPPED).manifest.version
+
+
+@pytest.fixture
+def settings() -> WorkerSettings:
+    return WorkerSettings(
+        database_url="postgresql+psycopg://unused",
+        redis_url="redis://unused",
+        s3_endpoint="http://unused",
+        s3_access_key="unused",
+        s3_secret_key="unused",
+        worker_engine="openvino",
+        worker_batch_size=2,
+        worker_inference_threads=1,
+    )
+
+
+@pytest.fixture
+def store() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def loader(settings, store):
+    return model_loader(settings, store)
+
+
+@pytest.fixture
+def source(registry, tmp_path):
+    return Source(registry, "champion", tmp_path / "cache")
+
+
+@pytest.fixture
+def server(source, loader):
+    server = ModelServer(first_model(None, SHIPPED, loader))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def watch(source, server, loader):
+    return ModelWatch(source, server, loader, 60)
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def leased(store: MemoryObjectStore, number: int) -> LeasedImage:
+    data = jpeg(number)
+    key = image_key(uuid4(), sha256_hex(data))
+    store.put(key, data, "image/jpeg")
+    return LeasedImage(new_id(), new_id(), key, sha256_hex(data), len(data), 1, "request")
+
+
+def promote(registry: ModelRegistry, directory) -> None:
+    registry.set_alias("champion", registry.register(directory).number)
+
+
+def test_a_promotion_is_taken_and_named_in_verdicts_and_metrics(
+    watch, server, registry, store, tmp_path
+):
+    watch.look()
+    assert server.current.version == SHIPPED_VERSION  # no champion yet: nothing happens
+    promote(registry, variant(tmp_path / "b", "b", 0.5))
+    watch.look()
+    (outcome,) = server.run([leased(store, 1)])
+    assert outcome.model_version == server.current.version == "b"
+    name = server.current.engine.name
+    assert metric("detector_worker_model_info", version="b", engine=name) == 1
+    assert metric("detector_worker_model_info", version=SHIPPED_VERSION, engine=name) == 0
+    assert metric("detector_worker_registry_up") == 1
+
+
+def test_a_chunk_ends_with_the_model_that_it_began_with(watch, server, registry, store, tmp_path):
+    """The swap itself waits for no chunk, and the old model lives until its last one is done."""
+    old = server.run([leased(store, number) for number in range(3)])
+    first = next(old)
+    promote(registry, variant(tmp_path / "b", "b", 0.5))
+    looking = threading.Thread(target=watch.look)
+    looking.start()
+    while server.current.version != "b":
+        looking.join(0.02)
+    (during,) = server.run([leased(store, 9)])
+    assert looking.is_alive()
+    rest = list(old)
+    looking.join(30)
+    assert not looking.is_alive()
+    assert [o.model_version for o in (first, *rest)] == [SHIPPED_VERSION] * 3
+    assert during.model_version == "b"
+
+
+def test_a_package_that_cannot_be_loaded_is_refused_once(watch, server, registry, tmp_path):
+    refused = metric("detector_worker_model_swaps_total", result="refused")
+    promote(registry, broken_variant(tmp_path / "broken", "broken"))
+    for _ in range(3):
+        watch.look()
+    assert server.current.version == SHIPPED_VERSION
+    assert metric("detector_worker_model_swaps_total", result="refused") == refused + 1
+    promote(registry, variant(tmp_path / "good", "good"))
+    watch.look()
+    assert server.current.version == "good"
+
+
+def test_a_damaged_download_is_not_served(watch, server, registry, tmp_path):
+    promote(registry, variant(tmp_path / "b", "b"))
+    (weights,) = (tmp_path / "mlflow" / "artifacts").rglob("model.bin")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    watch.look()
+    assert server.current.version == SHIPPED_VERSION
+    assert metric("detector_worker_registry_up") == 0
+
+
+def test_while_the_registry_is_away_the_last_champion_serves_even_after_a_restart(
+    watch, server, source, registry, loader, tmp_path
+):
+    promote(registry, variant(tmp_path / "b", "b"))
+    watch.look()
+    away = ModelRegistry(f"sqlite:///{tmp_path / 'gone' / 'mlflow.db'}", registry.name)
+    lost = Source(away, source.alias, source.cache)
+    ModelWatch(lost, server, loader, 60).look()
+    assert metric("detector_worker_registry_up") == 0
+    assert server.current.version == "b"
+    restarted = first_model(lost, SHIPPED, loader)
+    restarted.pipeline.close()
+    assert restarted.version == "b"
+
+
+def test_a_first_start_takes_the_alias_at_once_and_falls_back_on_the_shipped_package(
+    source, registry, loader, tmp_path
+):
+    promote(registry, broken_variant(tmp_path / "broken", "broken"))
+    first = first_model(source, SHIPPED, loader)
+    first.pipeline.close()
+    assert first.version == SHIPPED_VERSION
+    promote(registry, variant(tmp_path / "b", "b"))
+    second = first_model(source, SHIPPED, loader)
+    second.pipeline.close()
+    assert second.version == "b"
+
+
+def test_old_downloads_are_deleted(watch, server, source, registry, tmp_path):
+    for name in ("one", "two", "three", "four"):
+        promote(registry, variant(tmp_path / name, name))
+        watch.look()
+    assert server.current.version == "four"
+    kept = sorted(path.name for path in source.cache.iterdir() if path.is_dir())
+    assert [name[0] for name in kept] == ["3", "4"]
