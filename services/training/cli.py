@@ -16,9 +16,11 @@ from services.training.fit import Progress as ProgressCall
 from services.training.pipeline import Run, package, prepare, reevaluate, train
 from services.training.readme import update_readme
 from services.training.settings import TrainingSettings
+from services.training.tracking import RunTracker
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
 from shared.ml.package import load_package
+from shared.registry.errors import RegistryError
 
 CHAMPION = REPOSITORY_ROOT / "models" / "champion"
 
@@ -35,25 +37,30 @@ ConfigOption = Annotated[
 
 @app.command()
 def run(config: ConfigOption) -> None:
-    """Do everything: data, train, calibrate, evaluate, package. Continues a stopped run."""
+    """Do everything, from photos to a registered challenger. Continues a stopped run."""
     with _told():
         prepared = _prepare(config)
-        _train(prepared)
-        _package(prepared)
+        with _tracked(prepared) as tracker:
+            _train(prepared, tracker)
+            _package(prepared, tracker)
 
 
 @app.command(name="train")
 def train_command(config: ConfigOption) -> None:
     """Train only, or continue a stopped run."""
     with _told():
-        _train(_prepare(config))
+        prepared = _prepare(config)
+        with _tracked(prepared) as tracker:
+            _train(prepared, tracker)
 
 
 @app.command(name="package")
 def package_command(config: ConfigOption) -> None:
-    """Calibrate, evaluate and package the best weights of a run that was trained before."""
+    """Calibrate, evaluate, package and register the best weights of a run trained before."""
     with _told():
-        _package(_prepare(config))
+        prepared = _prepare(config)
+        with _tracked(prepared) as tracker:
+            _package(prepared, tracker)
 
 
 @app.command(name="evaluate")
@@ -78,10 +85,27 @@ def readme_command() -> None:
         update_readme(REPOSITORY_ROOT / "README.md", champion.manifest, report)
 
 
-def _package(prepared: Run) -> None:
+def _tracked(prepared: Run) -> RunTracker:
+    return RunTracker(prepared, TrainingSettings(), _console.print)
+
+
+def _package(prepared: Run, tracker: RunTracker) -> None:
     package(prepared, _console.print)
-    if (REPOSITORY_ROOT / prepared.config.package.output).resolve() == CHAMPION:
+    output = (REPOSITORY_ROOT / prepared.config.package.output).resolve()
+    if output == CHAMPION:
         readme_command()
+    try:
+        version = tracker.register(output)
+    except RegistryError as error:
+        # Hours of training are not lost to a registry that is away.
+        _console.print(f"not registered: {error}", style="red")
+        _console.print(f"Later: detector models register {output}")
+        return
+    if version:
+        _console.print(
+            f"registered {version.package_version} as version {version.number}, the challenger;"
+            " compare it: detector models show challenger"
+        )
 
 
 def _prepare(config: Path) -> Run:
@@ -94,9 +118,9 @@ def _prepare(config: Path) -> Run:
     return prepared
 
 
-def _train(prepared: Run) -> None:
+def _train(prepared: Run, tracker: RunTracker) -> None:
     with _progress() as progress:
-        train(prepared, progress)
+        train(prepared, tracker.following(progress))
     _console.print(f"best weights in {prepared.directory}")
 
 
