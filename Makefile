@@ -9,7 +9,7 @@ INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo up test test-unit lint format migrate train train-short evaluate \
-        serve ui bench constraints docker-build docker-up docker-down clean
+        mlflow serve ui bench constraints docker-build docker-up docker-down clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ train-short: $(VENV)/.dev ## The same in minutes, into models/runs, to see that 
 
 evaluate: $(VENV)/.dev ## Measure the shipped champion on the dataset's test splits
 	$(BIN)/python -m services.training evaluate
+
+mlflow: $(VENV)/.dev ## Show training runs and registered models on http://127.0.0.1:5000
+	@$(BIN)/python -m infra.local.mlflow_ui
 
 serve: $(VENV)/.run ## Run only the gateway (servers from DETECTOR_*; see docs/configuration.md)
 	$(BIN)/python -m services.gateway

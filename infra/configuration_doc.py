@@ -9,18 +9,26 @@ import re
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from infra.local.mlflow_ui import MlflowUiSettings
 from infra.local.settings import LocalSettings
 from services.gateway.settings import GatewaySettings
 from services.maintenance.settings import MaintenanceSettings
 from services.training.settings import TrainingSettings
 from services.worker.settings import WorkerSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
+from shared.registry.settings import RegistrySettings
 
 _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
     ("Gateway", "`python -m services.gateway`", GatewaySettings),
     ("Worker", "`python -m services.worker`", WorkerSettings),
     ("Maintenance", "`python -m services.maintenance`", MaintenanceSettings),
+    (
+        "Model registry",
+        "`detector models`, training, workers that follow an alias ([registry.md](registry.md))",
+        RegistrySettings,
+    ),
+    ("MLflow's pages", "`make mlflow`", MlflowUiSettings),
     ("Training", "`python -m services.training`", TrainingSettings),
     ("Embedded stack", "`make up`, `make demo`", LocalSettings),
 ]

@@ -30,13 +30,14 @@ from tests.support.containers import (
 
 ENV_EXAMPLE = REPOSITORY_ROOT / ".env.example"
 IMAGES = read_images()
-TARGETS = {"gateway", "worker-cpu", "worker-gpu", "maintenance", "ui", "migrate"}
+TARGETS = {"gateway", "worker-cpu", "worker-gpu", "maintenance", "ui", "migrate", "mlflow"}
 SERVICES: dict[str, dict[str, Any]] = read_compose(COMPOSE)["services"]
 OWN = {name: service for name, service in SERVICES.items() if "build" in service}
 SETTINGS: dict[str, type[BaseAppSettings]] = {
     "gateway": GatewaySettings,
     "worker": WorkerSettings,
     "maintenance": MaintenanceSettings,
+    "mlflow": BaseAppSettings,
 }
 CLIENT = {"DETECTOR_URL", "DETECTOR_API_KEY"}
 
@@ -88,7 +89,7 @@ def test_env_example_lists_every_variable_and_no_secret_has_a_value():
         for name, value in service["environment"].items()
         if value is None
     }
-    assert set(asked) | passed_on | {"COMPOSE_FILE"} == set(listed)
+    assert set(asked) | passed_on | {"COMPOSE_FILE", "COMPOSE_PROFILES"} == set(listed)
     assert {name for name, default in asked.items() if default is None} == set(
         re.findall(r"^([A-Z0-9_]+)=$", text, re.MULTILINE)
     ) - {"DETECTOR_API_KEY"}
@@ -119,6 +120,7 @@ def test_ports_agree():
             MaintenanceSettings.model_fields["maintenance_metrics_port"],
         ),
         "ui": ("STREAMLIT_SERVER_PORT", None),
+        "mlflow": ("MLFLOW_PORT", None),
     }
     for name, (variable, field) in ports.items():
         image = IMAGES[OWN[name]["build"]["target"]]
@@ -130,6 +132,8 @@ def test_ports_agree():
             assert interpolate(published).rsplit(":", 1)[1] == port
     gateway = IMAGES["gateway"].environment["DETECTOR_GATEWAY_PORT"]
     assert SERVICES["ui"]["environment"]["DETECTOR_URL"] == f"http://gateway:{gateway}"
+    registry = SERVICES["worker"]["environment"]["DETECTOR_MLFLOW_TRACKING_URI"]
+    assert registry == f"http://mlflow:{IMAGES['mlflow'].environment['MLFLOW_PORT']}"
 
 
 def test_services_listen_beyond_their_own_container():
@@ -138,6 +142,7 @@ def test_services_listen_beyond_their_own_container():
         "worker": "DETECTOR_WORKER_METRICS_HOST",
         "maintenance": "DETECTOR_MAINTENANCE_METRICS_HOST",
         "ui": "STREAMLIT_SERVER_ADDRESS",
+        "mlflow": "MLFLOW_HOST",
     }
     for name, variable in hosts.items():
         assert IMAGES[OWN[name]["build"]["target"]].environment[variable] == "0.0.0.0"
@@ -166,7 +171,7 @@ def test_services_get_more_time_to_stop_than_they_take():
 
 def test_build_targets_and_files_exist():
     builds = [service["build"] for service in OWN.values()]
-    assert set(OWN) == {"gateway", "worker", "maintenance", "ui", "migrate"}
+    assert set(OWN) == {"gateway", "worker", "maintenance", "ui", "migrate", "mlflow"}
     for build in builds:
         assert (REPOSITORY_ROOT / build["context"] / build["dockerfile"]) == DOCKERFILE
     gpu = read_compose(DOCKERFILE.parent / "compose.gpu.yml")["services"]["worker"]
@@ -184,10 +189,12 @@ def test_our_containers_have_no_rights_they_do_not_need(name: str):
     assert "container_name" not in service
 
 
-def test_only_gateway_and_web_ui_are_reachable_and_only_from_this_machine():
+def test_what_is_reachable_is_so_only_from_this_machine():
     published = {name for name, service in SERVICES.items() if "ports" in service}
     outside = {name for name, service in SERVICES.items() if "edge" in service["networks"]}
-    assert published == outside == {"gateway", "ui"}
+    assert published == outside == {"gateway", "ui", "mlflow"}
+    # PUBLISH_ADDRESS may open gateway and web page to the network; the registry has no login.
+    assert SERVICES["mlflow"]["ports"][0].startswith("127.0.0.1:")
     for name in published:
         assert [interpolate(port).split(":")[0] for port in SERVICES[name]["ports"]] == [
             "127.0.0.1"

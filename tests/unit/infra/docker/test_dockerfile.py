@@ -26,6 +26,7 @@ EXTRA = {
     "maintenance": None,
     "ui": "ui",
     "migrate": "cli",
+    "mlflow": "mlflow",
 }
 
 
@@ -77,6 +78,7 @@ def _closure(extra: str | None) -> set[str]:
         ("maintenance", set()),
         ("ui", set()),
         ("migrate", set()),
+        ("mlflow", set()),
     ],
 )
 def test_only_workers_carry_a_model_runtime_and_every_version_is_pinned(
@@ -127,6 +129,7 @@ _REFUSED = "Settings are missing or wrong"
         ("worker-gpu", _REFUSED),
         ("maintenance", _REFUSED),
         ("migrate", "no database is known"),
+        ("mlflow", _REFUSED),
     ],
 )
 def test_a_command_runs_on_the_files_of_its_image_alone(target: str, says: str, tmp_path: Path):
