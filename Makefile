@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test test-unit lint format migrate train train-short evaluate \
+.PHONY: help install dev demo up test test-unit lint format migrate train train-champion evaluate \
         mlflow serve ui bench constraints docker-build docker-up docker-down clean
 
 help: ## List the commands
@@ -60,11 +60,25 @@ format: $(VENV)/.dev ## Format the code
 migrate: $(VENV)/.run ## Bring the database of DETECTOR_DATABASE_URL to the newest schema
 	$(BIN)/detector db upgrade
 
-train: $(VENV)/.dev ## Train, evaluate and package the champion (DETECTOR_DATASET_DIR, DETECTOR_WEIGHTS_DIR)
-	$(BIN)/python -m services.training run --config services/training/configs/champion.yaml
+# Without a dataset the whole way is shown on a synthetic one.
+CONFIGS := services/training/configs
+ifdef DETECTOR_DATASET_DIR
+CONFIG ?= $(CONFIGS)/short.yaml
+else
+CONFIG ?= $(CONFIGS)/sample.yaml
+SAMPLE_SET := data/cache/sample
+endif
 
-train-short: $(VENV)/.dev ## The same in minutes, into models/runs, to see that it works
-	$(BIN)/python -m services.training run --config services/training/configs/short.yaml
+train: $(VENV)/.dev ## Train, evaluate and register a challenger (CONFIG=FILE; default: minutes, on the CPU)
+ifdef SAMPLE_SET
+	@test -f $(SAMPLE_SET)/manifest.csv || $(BIN)/detector data sample $(SAMPLE_SET)
+	DETECTOR_DATASET_DIR=$(SAMPLE_SET) $(BIN)/python -m services.training run --config $(CONFIG)
+else
+	$(BIN)/python -m services.training run --config $(CONFIG)
+endif
+
+train-champion: $(VENV)/.dev ## The shipped model's run: hours on two cores (docs/experiments.md)
+	$(BIN)/python -m services.training run --config $(CONFIGS)/champion.yaml
 
 evaluate: $(VENV)/.dev ## Measure the shipped champion on the dataset's test splits
 	$(BIN)/python -m services.training evaluate

@@ -42,7 +42,7 @@ def open_client(uri: str, *, create: bool) -> "MlflowClient":
                 raise RegistryError(f"no directory for MLflow's file {path}: {error}") from error
         elif not path.is_file():
             raise RegistryError(
-                f"there is no model registry at {path} yet. Train a model (`make train-short`) or"
+                f"there is no model registry at {path} yet. Train a model (`make train`) or"
                 " register a package (`detector models register models/champion`)."
             )
     for name, value in _ENVIRONMENT.items():
