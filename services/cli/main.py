@@ -33,6 +33,12 @@ class _Commands(LazyGroup):
             "Check every dependency and say how to mend it.",
             install_hint=_CLIENT,
         ),
+        "data": LazyCommand(
+            "services.training.dataset.cli:app",
+            "Fetch, check, split and make the photos that training reads.",
+            optional=True,
+            install_hint=_TRAINING,
+        ),
         "train": LazyCommand(
             "services.training.cli:app",
             "Train a model, or go on with a stopped run.",
