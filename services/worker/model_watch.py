@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ log = get_logger(__name__)
 
 # Versions kept on disk: the one that serves and the one before it, for a rollback.
 _KEPT = 2
+_ABANDONED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,11 @@ def _load(directory: Path, loader: Loader) -> LoadedModel:
 
 def prune(cache: Path, served: Path) -> None:
     """Delete downloads but the newest few; a file that is in use outlives its name."""
-    downloads = [path for path in cache.iterdir() if path.is_dir() and path.name[0] != "."]
-    newest = sorted(downloads, key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in newest[_KEPT:]:
+    changed = {path: path.stat().st_mtime for path in cache.iterdir() if path.is_dir()}
+    partial = {path for path in changed if path.name.startswith(".")}
+    newest = sorted(changed.keys() - partial, key=lambda path: changed[path], reverse=True)
+    # A process that was killed leaves its download behind; one under way is younger than this.
+    abandoned = [path for path in partial if changed[path] < time.time() - _ABANDONED_S]
+    for path in [*newest[_KEPT:], *abandoned]:
         if path != served:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,8 @@
 """A worker's model follows the alias of a real registry; faults leave the served one alone."""
 
+import os
 import threading
+import time
 from uuid import uuid4
 
 import pytest
@@ -161,9 +163,13 @@ def test_a_first_start_takes_the_alias_at_once_and_falls_back_on_the_shipped_pac
 
 
 def test_old_downloads_are_deleted(watch, server, source, registry, tmp_path):
+    for age, name in ((7200, ".download-killed"), (0, ".download-under-way")):
+        (source.cache / name).mkdir(parents=True)
+        os.utime(source.cache / name, (time.time() - age,) * 2)
     for name in ("one", "two", "three", "four"):
         promote(registry, variant(tmp_path / name, name))
         watch.look()
     assert server.current.version == "four"
     kept = sorted(path.name for path in source.cache.iterdir() if path.is_dir())
-    assert [name[0] for name in kept] == ["3", "4"]
+    assert [name[:2] for name in kept] == [".d", "3-", "4-"]
+    assert kept[0] == ".download-under-way"
