@@ -13,6 +13,7 @@ from infra.local.mlflow_ui import MlflowUiSettings
 from infra.local.settings import LocalSettings
 from services.gateway.settings import GatewaySettings
 from services.maintenance.settings import MaintenanceSettings
+from services.training.dataset.settings import DatasetSettings
 from services.training.settings import TrainingSettings
 from services.worker.settings import WorkerSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
@@ -30,6 +31,7 @@ _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ),
     ("MLflow's pages", "`make mlflow`", MlflowUiSettings),
     ("Training", "`python -m services.training`", TrainingSettings),
+    ("Data set", "`detector data` ([data.md](data.md))", DatasetSettings),
     ("Embedded stack", "`make up`, `make demo`", LocalSettings),
 ]
 

@@ -135,5 +135,5 @@ def measure(
     classifier = file_auc(columns, labels, groups)
     return {
         "features": describe(columns, labels),
-        "classifier": asdict(classifier) if classifier else None,
+        "classifier": asdict(classifier) | {"features": list(columns)} if classifier else None,
     }
