@@ -1,6 +1,6 @@
 """Wires one worker process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celery import Celery
 from sqlalchemy import Engine as DatabaseEngine
@@ -14,6 +14,7 @@ from services.worker.serving import LoadedModel, Loader, ModelServer
 from services.worker.settings import WorkerSettings
 from services.worker.tasks import register
 from shared.db.engine import make_engine, make_session_factory
+from shared.ml.errors import PackageError
 from shared.ml.package import ModelPackage
 from shared.queue.app import make_celery
 from shared.registry.registry import ModelRegistry
@@ -69,6 +70,7 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
     """Return a function that loads a package, warms it up and puts a pipeline around it."""
 
     def load(package: ModelPackage, digest: str) -> LoadedModel:
+        package = at_budget(package, settings.worker_false_accusation_budget)
         engine = load_engine(package, settings)
         pipeline = InferencePipeline(
             store,
@@ -82,6 +84,19 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
         return LoadedModel(package, digest, engine, pipeline)
 
     return load
+
+
+def at_budget(package: ModelPackage, budget: float | None) -> ModelPackage:
+    """Return `package` with its thresholds for `budget`; None leaves its default.
+
+    Raises PackageError that names the budgets which the package has.
+    """
+    if budget is None:
+        return package
+    try:
+        return replace(package, manifest=package.manifest.at_budget(budget))
+    except ValueError as error:
+        raise PackageError(f"{error}. Set DETECTOR_WORKER_FALSE_ACCUSATION_BUDGET.") from error
 
 
 def _source(settings: WorkerSettings) -> Source | None:

@@ -41,3 +41,6 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_model_alias: str = ""
     # Seconds between two looks at that alias.
     worker_model_poll_s: float = Field(default=10.0, gt=0)
+    # Share of real photos that may be called AI-generated, one of those that the package was
+    # calibrated for (its MODEL_CARD.md lists them). Empty: the package's default, 0.01.
+    worker_false_accusation_budget: float | None = Field(default=None, gt=0, lt=1)

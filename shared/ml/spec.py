@@ -1,5 +1,6 @@
 """The model package's `model.json`: everything needed to judge a photo with its weights."""
 
+import math
 from datetime import datetime
 from typing import Literal, Self
 
@@ -72,6 +73,13 @@ class Recheck(Frozen):
     real_above_logit: float | None = None
 
 
+class OperatingPoint(Frozen):
+    """Thresholds, and the second look that goes with them, for one false-accusation budget."""
+
+    thresholds: Thresholds
+    recheck: Recheck | None = None
+
+
 class FileEntry(Frozen):
     """One file of the package, beside `model.json`."""
 
@@ -122,7 +130,29 @@ class ModelManifest(Frozen):
     thresholds: Thresholds
     # Absent: every photo is judged once.
     recheck: Recheck | None = None
+    # What a marketplace may choose instead of `thresholds` and `recheck`, by budget.
+    operating_points: tuple[OperatingPoint, ...] = ()
     files: PackageFiles
     training: TrainingRecord
     # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.
     metrics: dict[str, float] = Field(default_factory=dict)
+
+    def at_budget(self, budget: float) -> "ModelManifest":
+        """Return this manifest with the thresholds and second look for `budget`.
+
+        Raises ValueError that names the budgets which the package was calibrated for.
+        """
+        own = OperatingPoint(thresholds=self.thresholds, recheck=self.recheck)
+        points = {
+            point.thresholds.false_accusation_budget: point
+            for point in (*self.operating_points, own)
+        }
+        for known, point in points.items():
+            if math.isclose(known, budget):
+                update = {"thresholds": point.thresholds, "recheck": point.recheck}
+                return self.model_copy(update=update)
+        offered = ", ".join(f"{known:g}" for known in sorted(points))
+        raise ValueError(
+            f"model {self.version} has no thresholds for a false-accusation budget of {budget:g};"
+            f" it has them for {offered}"
+        )
