@@ -28,7 +28,7 @@ $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
 	@echo "Installing torch and the development tools (once) ..."
-	$(INSTALL) --editable '.[gateway,worker-cpu,training,cli,ui,local,dev]'
+	$(INSTALL) --editable '.[gateway,worker-cpu,training,cli,ui,local,mlflow,dev]'
 	@touch $@
 
 install: $(VENV)/.run ## Install what running the services needs
