@@ -167,6 +167,7 @@ class Fit:
             "round": self.state.round,
             "minutes": round(self.state.elapsed_s / 60, 2),
             "loss": round(loss, 4),
+            "lr": max(group["lr"] for group in self.optimizer.param_groups),
             **{f"auc_{tier}": round(value, 4) for tier, value in by_tier.items()},
         }
         with (self.directory / HISTORY).open("a", encoding="utf-8") as stream:
