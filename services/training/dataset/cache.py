@@ -33,8 +33,12 @@ def stored_form(raw: bytes, record: Record) -> bytes:
     """
     if record.stored == "original":
         return raw
+    pixels = decode(raw, STORED_SHORT_SIDE)
+    with Image.open(io.BytesIO(raw)) as image:
+        # Pillow carried a JPEG's comment over when the listed files were made.
+        comment = image.info.get("comment", b"")
     buffer = io.BytesIO()
-    Image.fromarray(decode(raw, STORED_SHORT_SIDE)).save(buffer, "JPEG", quality=STORED_QUALITY)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=STORED_QUALITY, comment=comment)
     return buffer.getvalue()
 
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Limits:
     correlation: float = 0.95
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Validation:
     """Everything that was found. `records` and `facts` are the readable photos, in step."""
 
@@ -39,7 +40,17 @@ class Validation:
     cut_groups: tuple[str, ...]
     seen_generators: tuple[str, ...]
     pairs: tuple[Pair, ...]
-    bias: dict[str, Any]
+
+    @cached_property
+    def bias(self) -> dict[str, Any]:
+        """What the files alone say about the class; computed when first asked for."""
+        labels = np.array([int(r.label == "ai_generated") for r in self.records], dtype=np.int64)
+        groups = [record.group for record in self.records]
+        stored = stored_features(self.facts) if self.facts else None
+        return {
+            "originals": measure(original_features(self.records), labels, groups),
+            "stored files": measure(stored, labels, groups),
+        }
 
     @property
     def errors(self) -> list[str]:
@@ -130,7 +141,6 @@ def validate(
         cut_groups=tuple(cut_groups(records)),
         seen_generators=tuple(seen_generators(records)),
         pairs=tuple(find_pairs(records, facts, limits.distance, limits.correlation)),
-        bias=_bias(records, facts),
     )
 
 
@@ -162,13 +172,4 @@ def _counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
     return {
         split: {label: counts[split, label] for label in ("real", "ai_generated")}
         for split in sorted({split for split, _ in counts})
-    }
-
-
-def _bias(records: Sequence[Record], facts: Sequence[Facts]) -> dict[str, Any]:
-    labels = np.array([int(r.label == "ai_generated") for r in records], dtype=np.int64)
-    groups = [record.group for record in records]
-    return {
-        "originals": measure(original_features(records), labels, groups),
-        "stored files": measure(stored_features(facts) if facts else None, labels, groups),
     }
