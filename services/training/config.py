@@ -92,18 +92,20 @@ class FitConfig(Section):
 class CalibrationConfig(Section):
     """Calibrated and thresholded on the validation photos under a mixture of these tiers."""
 
-    tiers: tuple[str, ...] = ("clean", "q60", "q40", "half", "webp")
+    tiers: tuple[str, ...] = ("clean", "q60", "q40", "half", "webp", "screenshot")
     false_accusation_budget: float = Field(default=0.01, gt=0, lt=1)
     # One-sided confidence that the budget holds, where the sample can show it.
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     # At most this share of generated photos may be called real.
     miss_budget: float = Field(default=0.05, gt=0, lt=1)
+    # Judge photos near a threshold again after a re-encode; one that flips is `uncertain`.
+    recheck: bool = True
 
 
 class EvaluationConfig(Section):
     """What the card reports."""
 
-    tiers: tuple[str, ...] = ("clean", "q60", "q40", "half", "webp")
+    tiers: tuple[str, ...] = ("clean", "q60", "q40", "half", "webp", "screenshot")
     # Input sizes to choose between, on validation photos only.
     input_sizes: tuple[int, ...] = (224, 256, 288)
     bootstrap: int = Field(default=1000, ge=10)

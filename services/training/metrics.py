@@ -28,28 +28,36 @@ def recall_at_fpr(labels: Labels, scores: Scores, fpr: float) -> float:
     return float((scores[labels == 1] > real[allowed]).mean())
 
 
-def expected_calibration_error(labels: Labels, probabilities: Scores, bins: int = 10) -> float:
-    """Return ECE over `bins` bins of equal width (Guo et al. 2017), weighted by their counts."""
+def expected_calibration_error(
+    labels: Labels, probabilities: Scores, bins: int = 10, weights: Scores | None = None
+) -> float:
+    """Return ECE over `bins` bins of equal width (Guo et al. 2017), weighted by their counts.
+
+    `weights` float64 `[N]` count photos unequally; None counts each once.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
+    weights = weights / weights.sum()
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [
-        abs(labels[index == b].mean() - probabilities[index == b].mean()) * (index == b).mean()
-        for b in range(bins)
-        if (index == b).any()
-    ]
-    return float(sum(gaps))
+    gaps = np.bincount(index, weights * (labels - probabilities), bins)
+    return float(np.abs(gaps).sum())
 
 
-def decision_metrics(
-    labels: Labels, probabilities: Scores, real_below: float, ai_above: float
-) -> dict[str, float]:
-    """Return what the two thresholds do.
+def even_class_weights(labels: Labels) -> Scores:
+    """Return weights float64 `[N]` under which both classes count the same, summing to 1."""
+    positive = labels == 1
+    weights: Scores = np.where(positive, 0.5 / positive.sum(), 0.5 / (~positive).sum())
+    return weights
+
+
+def decision_metrics(labels: Labels, verdicts: NDArray[np.int8]) -> dict[str, float]:
+    """Return what the verdicts come to: 1 `ai_generated`, 0 `uncertain`, -1 `real`.
 
     Accuracy, balanced accuracy, precision, recall and F1 are of the binary decision
     "`ai_generated` or not": `uncertain` counts as not accused. Beside them the share that is
     `uncertain`, real photos accused, and generated ones called real.
     """
-    accused = probabilities >= ai_above
-    cleared = probabilities <= real_below
+    accused = verdicts > 0
+    cleared = verdicts < 0
     ai = labels == 1
     true_positive = int((accused & ai).sum())
     recall = true_positive / int(ai.sum())
@@ -84,7 +92,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def binomial_upper_bound(successes: float, trials: int, confidence: float) -> float:
+def binomial_upper_bound(successes: float, trials: float, confidence: float) -> float:
     """Return the one-sided Clopper-Pearson upper bound of a rate.
 
     A fractional count, as of an average over several looks at each photo, interpolates.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.training.calibrate import choose_thresholds, fit_platt, probabilities
+from services.training.calibrate import choose_thresholds, fit_platt, group_weights, probabilities
 from services.training.config import CalibrationConfig
 from services.training.errors import TrainingError
 from services.training.metrics import expected_calibration_error
@@ -101,3 +101,74 @@ def test_looks_at_one_photo_do_not_count_as_photos():
     )
     assert five.false_accusation_bound == pytest.approx(once.false_accusation_bound)
     assert five.thresholds.ai_above == pytest.approx(once.thresholds.ai_above, abs=1e-3)
+
+
+def test_families_weigh_by_the_root_of_their_size():
+    labels = np.array([0] * 25 + [1] * 5)
+    families = ["large"] * 16 + ["small"] * 9 + ["large"] * 4 + ["one"]
+    weights = group_weights(labels, families)
+    assert weights[:25].sum() == pytest.approx(0.5)
+    assert weights[:16].sum() / weights[16:25].sum() == pytest.approx(4 / 3)
+    assert weights[25:29].sum() / weights[29] == pytest.approx(2)
+
+
+def test_a_large_source_does_not_rule_the_calibration():
+    """One source of 900 photos is off by two logits; twenty of 25 are not."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 1400)
+    families = ["large"] * 900 + [f"small-{number // 25}" for number in range(500)]
+    logits = np.where(labels, 1.0, -1.0) + rng.normal(0, 1, 1400)
+    logits[:900] += 2.0
+    even = fit_platt(labels, logits)
+    weighted = fit_platt(labels, logits, group_weights(labels, families))
+    small = slice(900, None)
+    error = [
+        expected_calibration_error(labels[small], probabilities(logits[small], each))
+        for each in (even, weighted)
+    ]
+    assert error[1] < error[0]
+
+
+def clustered(seed, sources=20, photos=50):
+    """Real photos whose sources differ, in photos that each stand apart from their source."""
+    rng = np.random.default_rng(seed)
+    centres = np.repeat(rng.normal(-2, 1.2, sources), photos)
+    real = centres + rng.normal(0, 1, sources * photos)
+    labels = np.concatenate([np.zeros(len(real), int), np.ones(500, int)])
+    logits = np.concatenate([real, rng.normal(2, 1.5, 500)])
+    families = [f"shop-{n // photos}" for n in range(len(real))] + ["generator"] * 500
+    return labels, 1 / (1 + np.exp(-logits)), families
+
+
+def test_sources_that_differ_raise_the_bound():
+    """The photos of one shop fail together: counting them as independent promises too much."""
+    population = np.random.default_rng(99)
+    truth = population.normal(-2, 1.2, 200_000) + population.normal(0, 1, 200_000)
+    config = CalibrationConfig(false_accusation_budget=0.05)
+    broken = {"photos": 0, "sources": 0}
+    for seed in range(40):
+        labels, probability, families = clustered(seed)
+        for name, given in (("photos", None), ("sources", families)):
+            report = choose_thresholds(labels, probability, config, 1, given)
+            cut = report.thresholds.ai_above
+            broken[name] += (truth >= np.log(cut / (1 - cut))).mean() > 0.05
+            assert report.false_accusation_bound >= report.false_accusation_rate
+            assert report.sources == (20 if given else 0)
+    assert broken["sources"] < 0.6 * broken["photos"]
+    # Twenty sources so different are few: it promises to break in 5 of 100, and does in 18.
+    assert broken["sources"] <= 7
+
+
+def test_one_hard_source_is_seen():
+    """Ten sources of forty; the photos above the threshold all come from one."""
+    labels = np.array([0] * 400 + [1] * 100)
+    families = [f"shop-{n // 40}" for n in range(400)] + ["generator"] * 100
+    probability = np.linspace(0.0, 0.4, 500)
+    probability[:40] = np.linspace(0.3, 0.99, 40)
+    probability[400:] = np.linspace(0.5, 1, 100)
+    config = CalibrationConfig(false_accusation_budget=0.05)
+    alike = choose_thresholds(labels, probability, config, 1, None)
+    apart = choose_thresholds(labels, probability, config, 1, families)
+    assert apart.thresholds.ai_above > alike.thresholds.ai_above
+    assert apart.bound_holds
+    assert apart.false_accusation_bound <= 0.05

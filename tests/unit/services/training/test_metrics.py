@@ -4,14 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, roc_auc_score
 
+from services.training.decisions import by_thresholds
 from services.training.metrics import (
     auc,
     binomial_upper_bound,
     bootstrap_interval,
     decision_metrics,
+    even_class_weights,
     expected_calibration_error,
     recall_at_fpr,
 )
+from shared.ml.spec import Thresholds
 
 
 def sample(seed, n=300, gap=1.0):
@@ -51,10 +54,22 @@ def test_ece_of_known_cases():
     assert expected_calibration_error(labels, labels.astype(float)) == 0
 
 
+def test_ece_under_even_classes_forgets_the_sets_own_prior():
+    """Probabilities for an even prior, on a set with four real photos for each generated one."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(40_000) < 0.2).astype(int)
+    logits = rng.normal(np.where(labels == 1, 1, -1))  # log odds of an even prior: 2 * logit
+    probability = 1 / (1 + np.exp(-2 * logits))
+    assert expected_calibration_error(labels, probability) > 0.05
+    even = expected_calibration_error(labels, probability, weights=even_class_weights(labels))
+    assert even < 0.01
+
+
 def test_decisions_agree_with_sklearn():
     labels, scores = sample(3)
     probability = 1 / (1 + np.exp(-scores))
-    numbers = decision_metrics(labels, probability, 0.4, 0.7)
+    limits = Thresholds(real_below=0.4, ai_above=0.7, false_accusation_budget=0.01)
+    numbers = decision_metrics(labels, by_thresholds(probability, limits))
     accused = probability >= 0.7
     assert numbers["precision"] == pytest.approx(precision_score(labels, accused))
     assert numbers["f1"] == pytest.approx(f1_score(labels, accused))
@@ -64,7 +79,7 @@ def test_decisions_agree_with_sklearn():
 
 
 def test_decisions_when_nothing_is_accused():
-    numbers = decision_metrics(np.array([0, 1]), np.array([0.1, 0.2]), 0.05, 0.9)
+    numbers = decision_metrics(np.array([0, 1]), np.zeros(2, np.int8))
     assert (numbers["precision"], numbers["recall"], numbers["f1"]) == (0, 0, 0)
 
 
