@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,9 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from services.training.config import load_config
 from services.training.errors import TrainingError
+from services.training.experiments import compare, table
 from services.training.fit import Progress as ProgressCall
-from services.training.pipeline import Run, package, prepare, reevaluate, train
+from services.training.pipeline import Run, package, prepare, train
 from services.training.readme import update_readme
+from services.training.reevaluate import TOLERANCE, differences, reevaluate
 from services.training.settings import TrainingSettings
 from services.training.tracking import RunTracker
 from shared.core.settings import REPOSITORY_ROOT
@@ -69,11 +71,41 @@ def evaluate_command(
         Path,
         typer.Argument(help="A model package directory.", envvar="DETECTOR_MODEL_DIR"),
     ] = CHAMPION,
+    *,
+    check: Annotated[
+        bool,
+        typer.Option(help="Compare with the package's evaluation.json; exit 1 where it differs."),
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest difference of a rate that --check lets pass.", min=0)
+    ] = TOLERANCE,
+    peer: Annotated[
+        Literal["sahu65"] | None, typer.Option(help="Run this published detector, too.")
+    ] = None,
 ) -> None:
     """Evaluate a package on the test splits again and print the numbers as JSON."""
     with _told():
-        _, report = reevaluate(directory, TrainingSettings().require_dataset())
-        print(json.dumps(report, indent=1))
+        settings = TrainingSettings()
+        found, report = reevaluate(
+            directory,
+            settings.require_dataset(),
+            settings,
+            peer=peer,
+            validation=check,
+            say=_console.print,
+        )
+        if not check:
+            print(json.dumps(report, indent=1))
+            return
+        shipped = json.loads(found.evaluation.read_text(encoding="utf-8"))
+        differing = differences(shipped, report, tolerance)
+        for line in differing:
+            print(line)
+        if differing:
+            raise typer.Exit(1)
+        _console.print("every number of the package was reproduced")
+        if "peers" not in report:
+            _console.print("not checked: peers (set DETECTOR_PEERS_FILE)")
 
 
 @app.command(name="readme")
@@ -83,6 +115,20 @@ def readme_command() -> None:
         champion = load_package(CHAMPION)
         report = json.loads(champion.evaluation.read_text(encoding="utf-8"))
         update_readme(REPOSITORY_ROOT / "README.md", champion.manifest, report)
+
+
+@app.command(name="experiments")
+def experiments_command(
+    names: Annotated[
+        list[str], typer.Argument(help="Configuration names; the first is the control.")
+    ],
+    at: Annotated[
+        list[str] | None, typer.Option(help="Input as short side:crop in pixels; repeatable.")
+    ] = None,
+) -> None:
+    """Compare trained runs on the validation photos and print a Markdown table."""
+    with _told():
+        print(table(compare(names, TrainingSettings(), _console.print, at or ())))
 
 
 def _tracked(prepared: Run) -> RunTracker:

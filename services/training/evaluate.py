@@ -1,109 +1,154 @@
 """Every number of the model card, from a predictor and the photos."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.training.calibrate import probabilities
 from services.training.config import EvaluationConfig
-from services.training.data import Row
+from services.training.data import Row, fingerprint
+from services.training.decisions import Rule, Verdicts
 from services.training.metrics import (
     Labels,
     Scores,
     auc,
     bootstrap_interval,
     decision_metrics,
+    even_class_weights,
     expected_calibration_error,
     recall_at_fpr,
 )
-from services.training.scoring import Predictor, labels_of, score
-from shared.ml.spec import Calibration, PreprocessSpec, Thresholds
+from services.training.scoring import Predictor, labels_of, look
+from services.training.sources import by_source, compact
+from services.training.stability import stability
+from shared.ml.spec import PreprocessSpec
 
 Report = dict[str, Any]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The photos of one split in one tier, as a worker judges them. Arrays of `[N]`."""
+
+    logits: Scores
+    probability: Scores
+    verdicts: Verdicts
+    twice: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The report, and the photo by photo results that it sums up."""
+
+    report: Report
+    rows: dict[str, tuple[Row, ...]]
+    # By split, then tier.
+    judged: dict[str, dict[str, Judged]]
 
 
 def evaluate(
     splits: dict[str, tuple[Row, ...]],
     predictor: Predictor,
     spec: PreprocessSpec,
-    calibration: Calibration,
-    thresholds: Thresholds,
+    rule: Rule,
     config: EvaluationConfig,
     seed: int,
-) -> Report:
-    """Return {"splits": {split: {tier: numbers}}, "by_source": {split: [...]}}.
+    say: Say = lambda _line: None,
+) -> Evaluation:
+    """Judge every photo in every tier and report it.
 
-    A photo that is in several splits is scored once per tier.
+    The report has "splits" {split: {tier: numbers}}, "by_source" {split: entries} of the first
+    tier, "by_source_tiers" {split: {tier: entries}}, "stability" {split: {tier: numbers}} and
+    "test_fingerprint" (a hash over the photos). `say` is told each tier when it begins.
     """
+    judged = judge_splits(splits, predictor, spec, rule, config, say)
+    report: Report = {"splits": {}, "by_source": {}, "by_source_tiers": {}, "stability": {}}
+    for name, rows in splits.items():
+        tiers, labels = judged[name], labels_of(rows)
+        report["splits"][name] = {
+            tier: tier_numbers(labels, result, config, seed) for tier, result in tiers.items()
+        }
+        tables = {
+            tier: by_source(rows, result.logits, result.probability, result.verdicts)
+            for tier, result in tiers.items()
+        }
+        report["by_source"][name] = tables[config.tiers[0]]
+        report["by_source_tiers"][name] = {tier: compact(table) for tier, table in tables.items()}
+        verdicts = {tier: result.verdicts for tier, result in tiers.items()}
+        report["stability"][name] = stability(labels, verdicts, config.tiers[0])
+    unique = {row.path: row for rows in splits.values() for row in rows}
+    report["test_fingerprint"] = fingerprint(unique.values())
+    return Evaluation(report, splits, judged)
+
+
+def judge_splits(
+    splits: dict[str, tuple[Row, ...]],
+    predictor: Predictor,
+    spec: PreprocessSpec,
+    rule: Rule,
+    config: EvaluationConfig,
+    say: Say,
+) -> dict[str, dict[str, Judged]]:
+    """Return the results by split and tier; a photo in several splits is scored once a tier."""
     unique = {row.path: row for rows in splits.values() for row in rows}
     every = list(unique.values())
-    report: Report = {"splits": defaultdict(dict), "by_source": {}}
+    position = {path: index for index, path in enumerate(unique)}
+    quality = rule.recheck.jpeg_quality if rule.recheck else 75
+    judged: dict[str, dict[str, Judged]] = {name: {} for name in splits}
     for tier in config.tiers:
-        logits = score(every, tier, predictor, spec, config.batch_size)
-        by_path = dict(zip(unique, logits, strict=True))
+        say(f"judging {len(every)} photos, tier {tier}")
+        looks = look(every, tier, predictor, spec, config.batch_size, rule.asks, quality)
         for name, rows in splits.items():
-            values = np.array([by_path[row.path] for row in rows])
-            probability = probabilities(values, calibration)
-            report["splits"][name][tier] = tier_numbers(
-                labels_of(rows), values, probability, thresholds, config, seed
+            index = np.array([position[row.path] for row in rows])
+            first, second = looks.first[index], looks.second[index]
+            judged[name][tier] = Judged(
+                logits=first,
+                probability=rule.probability(first),
+                verdicts=rule.verdicts(first, second),
+                twice=np.isfinite(second),
             )
-            if tier == config.tiers[0]:
-                report["by_source"][name] = _by_source(rows, probability, thresholds)
-    report["splits"] = dict(report["splits"])
-    return report
+    return judged
 
 
 def tier_numbers(
-    labels: Labels,
-    logits: Scores,
-    probability: Scores,
-    thresholds: Thresholds,
-    config: EvaluationConfig,
-    seed: int,
+    labels: Labels, judged: Judged, config: EvaluationConfig, seed: int
 ) -> dict[str, Any]:
     """Return all numbers of one split in one tier; `*_interval` are 95% bootstrap intervals."""
-    ranking: dict[str, Callable[[Labels, Scores], float]] = {
-        "auc": auc,
-        "recall_at_1pct_fpr": partial(recall_at_fpr, fpr=0.01),
-        "recall_at_5pct_fpr": partial(recall_at_fpr, fpr=0.05),
-    }
     numbers: dict[str, Any] = {
         "n_real": int((labels == 0).sum()),
         "n_ai_generated": int((labels == 1).sum()),
     }
-    for name, statistic in ranking.items():
+    statistics: dict[str, tuple[Callable[[Labels, Scores], float], Scores]] = {
+        "auc": (auc, judged.logits),
+        "recall_at_1pct_fpr": (partial(recall_at_fpr, fpr=0.01), judged.logits),
+        "recall_at_5pct_fpr": (partial(recall_at_fpr, fpr=0.05), judged.logits),
+        "balanced_accuracy_at_half": (_balanced_accuracy, judged.probability - 0.5),
+        "balanced_accuracy": (_balanced_accuracy, judged.verdicts.astype(np.float64) - 0.5),
+    }
+    for name, (statistic, values) in statistics.items():
         rng = np.random.default_rng(seed)
-        numbers[name] = statistic(labels, logits)
+        numbers[name] = statistic(labels, values)
         numbers[f"{name}_interval"] = bootstrap_interval(
-            statistic, labels, logits, config.bootstrap, rng
+            statistic, labels, values, config.bootstrap, rng
         )
-    numbers["ece"] = expected_calibration_error(labels, probability)
-    numbers |= decision_metrics(labels, probability, thresholds.real_below, thresholds.ai_above)
+    numbers["ece"] = expected_calibration_error(labels, judged.probability)
+    # The probability is one for an even prior, and the set is not even: without the set's own.
+    numbers["ece_even_classes"] = expected_calibration_error(
+        labels, judged.probability, weights=even_class_weights(labels)
+    )
+    numbers |= decision_metrics(labels, judged.verdicts)
+    numbers["judged_twice_rate"] = float(judged.twice.mean())
     return numbers
 
 
-def _by_source(
-    rows: Sequence[Row], probability: Scores, thresholds: Thresholds
-) -> list[dict[str, Any]]:
-    """Return what happens to each generator and each real source, largest first."""
-    members: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
-    for row, value in zip(rows, probability, strict=True):
-        members[row.label, row.family].append(float(value))
-    table = [
-        {
-            "label": "ai_generated" if label else "real",
-            "source": family,
-            "n": len(values),
-            "mean_probability": float(np.mean(values)),
-            "called_ai_generated": float((np.array(values) >= thresholds.ai_above).mean()),
-            "called_real": float((np.array(values) <= thresholds.real_below).mean()),
-        }
-        for (label, family), values in members.items()
-    ]
-    return sorted(table, key=lambda entry: (entry["label"], -entry["n"], entry["source"]))
+def _balanced_accuracy(labels: Labels, margins: Scores) -> float:
+    """Return the mean of the two recalls of "generated where the margin is at least 0"."""
+    called = margins >= 0
+    return float((called[labels == 1].mean() + 1.0 - called[labels == 0].mean()) / 2)
 
 
 def headline(report: Report) -> dict[str, float]:

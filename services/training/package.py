@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.training.calibrate import ThresholdReport
 from services.training.card import model_card
 from services.training.config import RunConfig
 from services.training.data import Splits, fingerprint
+from services.training.decisions import Rule
 from services.training.evaluate import headline
 from services.training.export import Exported
 from shared.ml.package import sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
-    Calibration,
     FileEntry,
     ModelManifest,
     PackageFiles,
@@ -33,8 +32,7 @@ def write_package(
     splits: Splits,
     exported: Exported,
     spec: PreprocessSpec,
-    calibration: Calibration,
-    thresholds: ThresholdReport,
+    rule: Rule,
     report: dict[str, Any],
 ) -> ModelManifest:
     """Complete a package in `directory`, which already holds the exported files.
@@ -51,8 +49,9 @@ def write_package(
         created_at=datetime.now(UTC).replace(microsecond=0),
         preprocess=spec,
         normalization=config.model.normalization,
-        calibration=calibration,
-        thresholds=thresholds.thresholds,
+        calibration=rule.calibration,
+        thresholds=rule.thresholds,
+        recheck=rule.recheck,
         files=PackageFiles(
             weights=_entry(exported.weights),
             openvino_xml=_entry(exported.xml),
@@ -62,9 +61,7 @@ def write_package(
         training=_record(config, splits),
         metrics={key: round(value, 6) for key, value in headline(report).items()},
     )
-    (directory / CARD_NAME).write_text(
-        model_card(manifest, config, report, thresholds), encoding="utf-8"
-    )
+    (directory / CARD_NAME).write_text(model_card(manifest, report), encoding="utf-8")
     (directory / MANIFEST_NAME).write_text(
         manifest.model_dump_json(indent=1) + "\n", encoding="utf-8"
     )

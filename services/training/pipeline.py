@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from services.training.calibrate import choose_thresholds, fit_platt, probabilities
 from services.training.config import RunConfig
 from services.training.data import Row, Splits, read_manifest, split_rows
-from services.training.evaluate import evaluate
+from services.training.evaluate import Evaluation, evaluate
 from services.training.export import Exported, export, openvino_predictor
+from services.training.failures import write_failures
 from services.training.fit import (
     BEST,
     HISTORY,
@@ -26,13 +26,15 @@ from services.training.fit import (
     torch_predictor,
 )
 from services.training.latency import measure
+from services.training.measure import calibrate_on
 from services.training.metrics import auc
 from services.training.package import write_package
+from services.training.peers import PeerScores, compare, merged, read_scores, run_sahu65
+from services.training.plots import write_plots
 from services.training.scoring import Predictor, labels_of, score
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.network import Detector, build_backbone
-from shared.ml.package import ModelPackage, load_package
 from shared.ml.preprocess import preprocess
 from shared.ml.spec import ModelManifest, PreprocessSpec
 
@@ -40,6 +42,8 @@ from shared.ml.spec import ModelManifest, PreprocessSpec
 _PARITY_PHOTOS = 32
 # A larger input must beat a smaller one by this much AUC to be worth its time.
 _SIZE_MARGIN = 0.003
+# Directory of the card's plots in a package.
+PLOTS = "plots"
 Say = Callable[[str], None]
 
 
@@ -51,6 +55,10 @@ class Run:
     splits: Splits
     base_weights: Path | None
     directory: Path
+    dataset: Path
+    # Other detectors' scores to show beside ours, and a Python that has sahu65 to be run.
+    peers: PeerScores | None = None
+    peers_python: Path | None = None
 
 
 def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
@@ -67,6 +75,9 @@ def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
         if base and not config.model.initial_runs
         else None,
         directory=REPOSITORY_ROOT / settings.runs_dir / config.package.version,
+        dataset=folder,
+        peers=read_scores(settings.peers_file) if settings.peers_file else None,
+        peers_python=settings.peers_python,
     )
 
 
@@ -101,65 +112,40 @@ def package(run: Run, say: Say) -> ModelManifest:
     return manifest
 
 
-def reevaluate(folder: Path, dataset: Path) -> tuple[ModelPackage, dict[str, Any]]:
-    """Evaluate a finished package again on the test splits; return its report's splits.
-
-    Raises PackageError or TrainingError.
-    """
-    found = load_package(folder)
-    manifest = found.manifest
-    config = RunConfig.model_validate(manifest.training.config)
-    splits = split_rows(read_manifest(dataset), config.data)
-    report = evaluate(
-        splits.test,
-        openvino_predictor(found.openvino_xml),
-        manifest.preprocess,
-        manifest.calibration,
-        manifest.thresholds,
-        config.evaluation,
-        config.seed,
-    )
-    return found, report
-
-
 def _measure(
     run: Run, exported: Exported, spec: PreprocessSpec, by_size: dict[str, float], say: Say
 ) -> ModelManifest:
     config, rows = run.config, run.splits.validation
+    directory = exported.xml.parent
     predictor = openvino_predictor(exported.xml)
-    say("calibrating on the validation photos")
-    tiers = config.calibration.tiers
-    logits = [score(rows, tier, predictor, spec, config.evaluation.batch_size) for tier in tiers]
-    labels = np.tile(labels_of(rows), len(tiers))
-    mixture = np.concatenate(logits)
-    calibration = fit_platt(labels, mixture)
-    thresholds = choose_thresholds(
-        labels, probabilities(mixture, calibration), config.calibration, len(tiers)
+    calibrated = calibrate_on(rows, predictor, spec, config, say)
+    evaluation = evaluate(
+        run.splits.test, predictor, spec, calibrated.rule, config.evaluation, config.seed, say
     )
-    say("evaluating on the test photos")
-    report = evaluate(
-        run.splits.test,
-        predictor,
-        spec,
-        calibration,
-        thresholds.thresholds,
-        config.evaluation,
-        config.seed,
-    )
-    report["validation"] = _history(run) | {
-        "input_size_auc": by_size,
-        "auc": {t: auc(labels_of(rows), v) for t, v in zip(tiers, logits, strict=True)},
-        "false_accusation_rate": thresholds.false_accusation_rate,
-        "false_accusation_bound": thresholds.false_accusation_bound,
-        "bound_holds": thresholds.bound_holds,
-    }
+    report = evaluation.report
+    report["validation"] = _history(run) | {"input_size_auc": by_size} | calibrated.numbers
     report["parity_max_abs"] = exported.parity_max_abs
-    report["latency"] = measure(
-        [row.path.read_bytes() for row in rows[:: _stride(run)]], predictor, spec
-    )
-    return write_package(
-        exported.xml.parent, config, run.splits, exported, spec, calibration, thresholds, report
-    )
+    report["evidence_parity_max_abs"] = exported.evidence_parity_max_abs
+    report["precision"] = exported.precision
+    report["peers"] = _peers(run, evaluation, say)
+    report["plots"] = [
+        f"{PLOTS}/{name}"
+        for name in write_plots(evaluation, calibrated.rule.thresholds, directory / PLOTS)
+    ]
+    report["failures"] = write_failures(evaluation, run.dataset, directory)
+    say("measuring latency")
+    photos = [row.path.read_bytes() for row in rows[:: _stride(run)]]
+    report["latency"] = measure(photos, predictor, spec)
+    return write_package(directory, config, run.splits, exported, spec, calibrated.rule, report)
+
+
+def _peers(run: Run, evaluation: Evaluation, say: Say) -> dict[str, Any] | None:
+    peers = [run.peers] if run.peers else []
+    if run.peers_python:
+        say("running sahu65")
+        rows = {row.path: row for rows in run.splits.test.values() for row in rows}
+        peers.append(run_sahu65(list(rows.values()), run.dataset, run.peers_python))
+    return compare(evaluation, merged(peers), run.dataset) if peers else None
 
 
 def _choose_size(
@@ -210,4 +196,6 @@ def _replace(directory: Path, output: Path) -> None:
     """Put the finished package in place of an older one, file by file, the manifest last."""
     output.mkdir(exist_ok=True)
     for path in sorted(directory.iterdir(), key=lambda path: path.name == "model.json"):
+        if path.is_dir():  # pictures: those of the older package go
+            shutil.rmtree(output / path.name, ignore_errors=True)
         shutil.move(path, output / path.name)

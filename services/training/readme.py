@@ -14,6 +14,7 @@ _ROWS = (
     ("q40", "saved again as JPEG quality 40"),
     ("half", "half size"),
     ("webp", "WebP quality 80"),
+    ("screenshot", "cropped and rescaled like a screenshot"),
 )
 _COLUMNS = (
     ("auc", "AUC"),
@@ -45,6 +46,7 @@ def performance_section(manifest: ModelManifest, report: dict[str, Any]) -> str:
         counts = f"{first['n_real']} real, {first['n_ai_generated']} generated photos"
         parts.append(f"**{_TITLES[split]}** ({counts})")
         parts.append(_table(tiers))
+    parts += _more(report)
     latency = report["latency"]
     parts.append(
         f"Latency on {latency['cpu_cores']} CPU cores (OpenVINO): preprocess"
@@ -54,12 +56,51 @@ def performance_section(manifest: ModelManifest, report: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _more(report: dict[str, Any]) -> list[str]:
+    """Return what newer packages have measured besides: stability, published detectors."""
+    parts = []
+    if stability := report.get("stability"):
+        shares = [
+            numbers["same_label"]
+            for tiers in stability.values()
+            for tier, numbers in tiers.items()
+            if tier != "every_tier"
+        ]
+        swapped = max(n.get("flipped", 0.0) for tiers in stability.values() for n in tiers.values())
+        parts.append(
+            f"Saved again in any of these ways, {min(shares):.1%} to {max(shares):.1%} of the"
+            f" photos keep their verdict; at most {swapped:.1%} go from `real` to `ai_generated` or"
+            " back."
+        )
+    if peers := report.get("peers"):
+        parts.append("AUC of published detectors on the same photos, and this model's:")
+        parts.append(_peers(peers["splits"], list(peers["source"])))
+    return parts
+
+
+def _peers(splits: dict[str, Any], names: list[str]) -> str:
+    lines = [
+        "| photos | " + " | ".join(f"`{name}`" for name in names) + " | this model |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    words = dict(_ROWS)
+    for split, tiers in splits.items():
+        for tier, entries in tiers.items():
+            cells = [f"{entries[n]['auc']:.3f}" if n in entries else "-" for n in names]
+            ours = f"{next(iter(entries.values()))['auc_ours']:.3f}"
+            title = f"{_TITLES[split]}, {words.get(tier, tier)}"
+            lines.append(f"| {title} | " + " | ".join([*cells, ours]) + " |")
+    return "\n".join(lines)
+
+
 def _table(tiers: dict[str, Any]) -> str:
     lines = [
         "| photos | " + " | ".join(title for _, title in _COLUMNS) + " |",
         "|---" * (len(_COLUMNS) + 1) + "|",
     ]
     for tier, words in _ROWS:
+        if tier not in tiers:  # a package measured before the tier was
+            continue
         cells = [f"{tiers[tier][key]:.3f}" for key, _ in _COLUMNS]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

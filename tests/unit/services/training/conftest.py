@@ -38,6 +38,9 @@ def dataset(tmp_path_factory):
                 "generator": f"generator-{number // 2 % 4}" if label else "real-photo",
                 "group": f"group-{number % 8}",
                 "split": split,
+                "licence": "MIT" if number % 3 else "none-stated",
+                "source_url": f"https://example.org/{number:02d}.jpg",
+                "source_repo": f"shop/{number % 8}",
             }
         )
     for row in rows[-1:]:

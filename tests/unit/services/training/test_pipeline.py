@@ -7,10 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from services.training.data import read_manifest
 from services.training.errors import TrainingError
 from services.training.evaluate import headline
 from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
-from services.training.pipeline import package, prepare, reevaluate, train
+from services.training.pipeline import package, prepare, train
+from services.training.reevaluate import differences, reevaluate
 from services.training.settings import TrainingSettings
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge
@@ -18,7 +20,18 @@ from shared.ml.postprocess import judge
 
 @pytest.fixture
 def settings(dataset, tmp_path):
-    return TrainingSettings(dataset_dir=dataset, weights_dir=None, runs_dir=tmp_path / "runs")
+    """With the scores of a peer that knows the labels of half the test photos."""
+    rows = [row for row in read_manifest(dataset) if row.split.startswith("test")]
+    peers = tmp_path / "peers.csv"
+    lines = [
+        f"{row.path.relative_to(dataset).as_posix()},{tier},{row.label}"
+        for row in rows[::2] + rows[1::4]
+        for tier in ("clean", "q40")
+    ]
+    peers.write_text("\n".join(["file,tier,looker", *lines]) + "\n")
+    return TrainingSettings(
+        dataset_dir=dataset, weights_dir=None, runs_dir=tmp_path / "runs", peers_file=peers
+    )
 
 
 def quiet(*_):
@@ -40,17 +53,26 @@ def test_photos_become_a_package_that_judges(config, settings, dataset):
         torch.int64,
     }
 
-    package_again, report = reevaluate(config.package.output, dataset)
+    package_again, report = reevaluate(config.package.output, dataset, settings, validation=True)
     assert package_again.manifest == manifest
     for key, value in headline(report).items():
         assert manifest.metrics[key] == pytest.approx(value, abs=1e-5)
 
     evaluation = json.loads(found.evaluation.read_text())
+    assert differences(evaluation, json.loads(json.dumps(report)), 1e-6) == []
+    report["splits"]["test_unseen_source"]["q40"]["auc"] -= 0.1
+    (difference,) = differences(evaluation, report)
+    assert difference.startswith("splits.test_unseen_source.q40.auc is ")
     assert evaluation["parity_max_abs"] < 0.02
     assert set(report["splits"]) == {"test_unseen_source", "test_unseen_generator"}
     card = (config.package.output / "MODEL_CARD.md").read_text()
     auc = manifest.metrics["test_unseen_source.clean.auc"]
     assert f"| clean | {auc:.3f} (" in card
+    for name in evaluation["plots"] + [each["file"] for each in evaluation["failures"]]:
+        assert f"({name})" in card
+        assert (config.package.output / name).stat().st_size < 100_000
+    assert len(evaluation["plots"]) == 4
+    assert "| test_unseen_source | q40 | looker |" in card
     assert judge(10.0, manifest).probability > judge(-10.0, manifest).probability
 
 

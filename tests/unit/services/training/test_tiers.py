@@ -34,3 +34,17 @@ def test_each_tier_is_what_it_says(photo, tier, fmt, size):
 def test_clean_is_untouched_and_lower_quality_is_smaller(photo):
     assert TIERS["clean"](photo) == photo
     assert len(TIERS["q40"](photo)) < len(TIERS["q60"](photo)) < len(photo)
+
+
+def test_a_screenshot_is_cropped_and_rescaled_by_chance_but_the_same_each_time(photo):
+    seen = set()
+    for number in range(40):
+        data = photo + bytes([number])  # another hash, the same picture
+        taken = TIERS["screenshot"](data)
+        assert taken == TIERS["screenshot"](data)
+        with Image.open(io.BytesIO(taken)) as image:
+            seen.add(image.format)
+            width, height = image.size
+        assert 120 * 0.9 * 0.7 - 1 <= width <= 120 * 0.94 * 0.9 + 1
+        assert 80 * 0.9 * 0.7 - 1 <= height <= 80 * 0.94 * 0.9 + 1
+    assert seen == {"PNG", "JPEG"}
