@@ -17,7 +17,7 @@ from shared.ml.spec import Calibration, Thresholds
 __all__ = ["ThresholdReport", "choose_thresholds", "fit_platt", "group_weights", "probabilities"]
 
 # Families of n photos count n**0.5 times, as in sampling: a large shop has more to say than a
-# small one, but not in proportion, or it alone would set the probabilities of all others.
+# small one, but not in proportion, or it alone would decide what a rate over shops is.
 FAMILY_EXPONENT = 0.5
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from services.training.card_tables import (
     failure_pictures,
+    operating_points_table,
     peers_table,
     sources_table,
     sources_tiers_table,
@@ -182,16 +183,29 @@ def _thresholds(manifest: ModelManifest, report: dict[str, Any]) -> str:
 ## Probability and thresholds
 
 P(AI-generated) = sigmoid(logit / {calibration.temperature:.4f} {calibration.bias:+.4f}), fitted on
-the validation photos in all tiers, for an even prior, a source or generator of n photos counting
-n^0.5. Weighted so, its ECE there is {chosen["ece"]:.3f}. `ai_generated` from
+the validation photos in all tiers, for an even prior; its ECE there, with the classes even, is
+{chosen["ece"]:.3f}. `ai_generated` from
 {thresholds.ai_above:.4f}, `real` up to {thresholds.real_below:.4f}, `uncertain` between.
 
 The upper threshold follows from a budget of {thresholds.false_accusation_budget:.1%} of real photos
 accused. On the validation photos {chosen["false_accusation_rate"]:.2%} are
-({chosen["false_accusation_rate_by_source"]:.2%} with its {chosen["sources"]} sources weighted so).
+({chosen["false_accusation_rate_by_source"]:.2%} with a source of n photos counting n^0.5;
+{chosen["sources"]} sources).
 The one-sided 95% upper bound is {chosen["false_accusation_bound"]:.2%}, {bound}: the larger of one
 over photos (Clopper-Pearson) and one over sources (Korn-Graubard). Other sources differ: the
-tables above show what the same threshold does on sources that it was not chosen on."""
+tables above show what the same threshold does on sources that it was not chosen on.
+{_budgets(report)}""".rstrip()
+
+
+def _budgets(report: dict[str, Any]) -> str:
+    points = report.get("operating_points") or {}
+    if not any(entries for tiers in points.values() for entries in tiers.values()):
+        return ""
+    return f"""
+A worker may serve thresholds of another budget (`DETECTOR_WORKER_FALSE_ACCUSATION_BUDGET`), chosen
+in the same way. What they do on the test photos:
+
+{operating_points_table(points)}"""
 
 
 def _sources(report: dict[str, Any]) -> str:

@@ -67,6 +67,19 @@ def _share(numbers: dict[str, Any], key: str) -> str:
     return f"{numbers[key]:.1%}" if key in numbers else ""
 
 
+def operating_points_table(points: dict[str, Any]) -> str:
+    """Return one row per split, tier and budget."""
+    keys = ("false_accusation_rate", "recall", "ai_called_real_rate", "uncertain_rate")
+    rows = [
+        [split, tier, f"{entry['budget']:.0%}", *(f"{entry[key]:.3f}" for key in keys)]
+        for split, tiers in points.items()
+        for tier, entries in tiers.items()
+        for entry in entries
+    ]
+    head = ["split", "tier", "budget", "real called AI", "recall", "AI called real", "uncertain"]
+    return table(head, rows)
+
+
 def sources_table(by_source: dict[str, Any]) -> str:
     """Return one table per split, of the first tier."""
     head = ["class", "source", "photos", "AUC", "mean probability", "called AI", "called real"]

@@ -94,6 +94,8 @@ class CalibrationConfig(Section):
 
     tiers: tuple[str, ...] = ("clean", "q60", "q40", "half", "webp", "screenshot")
     false_accusation_budget: float = Field(default=0.01, gt=0, lt=1)
+    # Further budgets that a marketplace may choose instead; each gets thresholds of its own.
+    further_budgets: tuple[float, ...] = (0.02, 0.05)
     # One-sided confidence that the budget holds, where the sample can show it.
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     # At most this share of generated photos may be called real.

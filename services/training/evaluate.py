@@ -1,6 +1,6 @@
 """Every number of the model card, from a predictor and the photos."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +37,8 @@ class Judged:
     logits: Scores
     probability: Scores
     verdicts: Verdicts
+    # Logits of the second look, NaN where no rule asked for one.
+    second: Scores
     twice: NDArray[np.bool_]
 
 
@@ -58,15 +60,18 @@ def evaluate(
     config: EvaluationConfig,
     seed: int,
     say: Say = lambda _line: None,
+    further: Sequence[Rule] = (),
 ) -> Evaluation:
-    """Judge every photo in every tier and report it.
+    """Judge every photo in every tier and report it; `further` are rules of other budgets.
 
     The report has "splits" {split: {tier: numbers}}, "by_source" {split: entries} of the first
-    tier, "by_source_tiers" {split: {tier: entries}}, "stability" {split: {tier: numbers}} and
-    "test_fingerprint" (a hash over the photos). `say` is told each tier when it begins.
+    tier, "by_source_tiers" {split: {tier: entries}}, "stability" {split: {tier: numbers}},
+    "operating_points" {split: {tier: [numbers]}} and "test_fingerprint", a hash over the photos.
+    `say` is told each tier when it begins.
     """
-    judged = judge_splits(splits, predictor, spec, rule, config, say)
+    judged = judge_splits(splits, predictor, spec, (rule, *further), config, say)
     report: Report = {"splits": {}, "by_source": {}, "by_source_tiers": {}, "stability": {}}
+    report["operating_points"] = {}
     for name, rows in splits.items():
         tiers, labels = judged[name], labels_of(rows)
         report["splits"][name] = {
@@ -78,6 +83,10 @@ def evaluate(
         }
         report["by_source"][name] = tables[config.tiers[0]]
         report["by_source_tiers"][name] = {tier: compact(table) for tier, table in tables.items()}
+        report["operating_points"][name] = {
+            tier: [_at_budget(labels, result, each) for each in further]
+            for tier, result in tiers.items()
+        }
         verdicts = {tier: result.verdicts for tier, result in tiers.items()}
         report["stability"][name] = stability(labels, verdicts, config.tiers[0])
     unique = {row.path: row for rows in splits.values() for row in rows}
@@ -89,11 +98,20 @@ def judge_splits(
     splits: dict[str, tuple[Row, ...]],
     predictor: Predictor,
     spec: PreprocessSpec,
-    rule: Rule,
+    rules: Sequence[Rule],
     config: EvaluationConfig,
     say: Say,
 ) -> dict[str, dict[str, Judged]]:
-    """Return the results by split and tier; a photo in several splits is scored once a tier."""
+    """Return the results by split and tier; a photo in several splits is scored once a tier.
+
+    The verdicts are of the first of `rules`; photos get a second look where any of them asks.
+    """
+
+    def asks(logits: Scores) -> NDArray[np.bool_]:
+        asked: NDArray[np.bool_] = np.any([each.asks(logits) for each in rules], axis=0)
+        return asked
+
+    rule = rules[0]
     unique = {row.path: row for rows in splits.values() for row in rows}
     every = list(unique.values())
     position = {path: index for index, path in enumerate(unique)}
@@ -101,7 +119,7 @@ def judge_splits(
     judged: dict[str, dict[str, Judged]] = {name: {} for name in splits}
     for tier in config.tiers:
         say(f"judging {len(every)} photos, tier {tier}")
-        looks = look(every, tier, predictor, spec, config.batch_size, rule.asks, quality)
+        looks = look(every, tier, predictor, spec, config.batch_size, asks, quality)
         for name, rows in splits.items():
             index = np.array([position[row.path] for row in rows])
             first, second = looks.first[index], looks.second[index]
@@ -109,7 +127,8 @@ def judge_splits(
                 logits=first,
                 probability=rule.probability(first),
                 verdicts=rule.verdicts(first, second),
-                twice=np.isfinite(second),
+                second=second,
+                twice=rule.asks(first),
             )
     return judged
 
@@ -143,6 +162,16 @@ def tier_numbers(
     numbers |= decision_metrics(labels, judged.verdicts)
     numbers["judged_twice_rate"] = float(judged.twice.mean())
     return numbers
+
+
+def _at_budget(labels: Labels, judged: Judged, rule: Rule) -> dict[str, float]:
+    numbers = decision_metrics(labels, rule.verdicts(judged.logits, judged.second))
+    kept = ("false_accusation_rate", "recall", "ai_called_real_rate", "uncertain_rate")
+    return {
+        "budget": rule.thresholds.false_accusation_budget,
+        **{key: numbers[key] for key in kept},
+        "judged_twice_rate": float(rule.asks(judged.logits).mean()),
+    }
 
 
 def _balanced_accuracy(labels: Labels, margins: Scores) -> float:

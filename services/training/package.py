@@ -9,14 +9,15 @@ from typing import Any
 from services.training.card import model_card
 from services.training.config import RunConfig
 from services.training.data import Splits, fingerprint
-from services.training.decisions import Rule
 from services.training.evaluate import headline
 from services.training.export import Exported
+from services.training.measure import Calibrated
 from shared.ml.package import sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
     FileEntry,
     ModelManifest,
+    OperatingPoint,
     PackageFiles,
     PreprocessSpec,
     TrainingRecord,
@@ -32,7 +33,7 @@ def write_package(
     splits: Splits,
     exported: Exported,
     spec: PreprocessSpec,
-    rule: Rule,
+    calibrated: Calibrated,
     report: dict[str, Any],
 ) -> ModelManifest:
     """Complete a package in `directory`, which already holds the exported files.
@@ -49,9 +50,13 @@ def write_package(
         created_at=datetime.now(UTC).replace(microsecond=0),
         preprocess=spec,
         normalization=config.model.normalization,
-        calibration=rule.calibration,
-        thresholds=rule.thresholds,
-        recheck=rule.recheck,
+        calibration=calibrated.rule.calibration,
+        thresholds=calibrated.rule.thresholds,
+        recheck=calibrated.rule.recheck,
+        operating_points=tuple(
+            OperatingPoint(thresholds=rule.thresholds, recheck=rule.recheck)
+            for rule in calibrated.further
+        ),
         files=PackageFiles(
             weights=_entry(exported.weights),
             openvino_xml=_entry(exported.xml),

@@ -120,7 +120,14 @@ def _measure(
     predictor = openvino_predictor(exported.xml)
     calibrated = calibrate_on(rows, predictor, spec, config, say)
     evaluation = evaluate(
-        run.splits.test, predictor, spec, calibrated.rule, config.evaluation, config.seed, say
+        run.splits.test,
+        predictor,
+        spec,
+        calibrated.rule,
+        config.evaluation,
+        config.seed,
+        say,
+        calibrated.further,
     )
     report = evaluation.report
     report["validation"] = _history(run) | {"input_size_auc": by_size} | calibrated.numbers
@@ -136,7 +143,7 @@ def _measure(
     say("measuring latency")
     photos = [row.path.read_bytes() for row in rows[:: _stride(run)]]
     report["latency"] = measure(photos, predictor, spec)
-    return write_package(directory, config, run.splits, exported, spec, calibrated.rule, report)
+    return write_package(directory, config, run.splits, exported, spec, calibrated, report)
 
 
 def _peers(run: Run, evaluation: Evaluation, say: Say) -> dict[str, Any] | None:

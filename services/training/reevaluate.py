@@ -67,6 +67,10 @@ def reevaluate(
         config.evaluation,
         config.seed,
         say,
+        [
+            Rule(manifest.calibration, point.thresholds, point.recheck)
+            for point in manifest.operating_points
+        ],
     )
     report = evaluation.report
     peers = [read_scores(settings.peers_file)] if settings and settings.peers_file else []

@@ -22,7 +22,7 @@ def evaluation():
         for n, label in enumerate(LABELS)
     )
     ours = LABELS + np.linspace(-1, 1, 40)
-    judged = Judged(ours, ours, LABELS.astype(np.int8), LABELS > 1)
+    judged = Judged(ours, ours, LABELS.astype(np.int8), ours, LABELS > 1)
     return Evaluation({}, {"test": rows}, {"test": {"clean": judged, "webp": judged}})
 
 

@@ -68,6 +68,11 @@ def test_photos_become_a_package_that_judges(config, settings, dataset):
     card = (config.package.output / "MODEL_CARD.md").read_text()
     auc = manifest.metrics["test_unseen_source.clean.auc"]
     assert f"| clean | {auc:.3f} (" in card
+    budgets = [point.thresholds.false_accusation_budget for point in manifest.operating_points]
+    assert budgets == [0.02, 0.05]
+    assert all(manifest.at_budget(budget).thresholds for budget in budgets)
+    assert len(evaluation["operating_points"]["test_unseen_source"]["q40"]) == 2
+    assert "| test_unseen_source | q40 | 5% |" in card
     for name in evaluation["plots"] + [each["file"] for each in evaluation["failures"]]:
         assert f"({name})" in card
         assert (config.package.output / name).stat().st_size < 100_000

@@ -42,7 +42,7 @@ def evaluation(tmp_path):
     (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
     probability = 1 / (1 + np.exp(-2 * logits))
     verdicts = np.sign(np.round(probability * 2 - 1)).astype(np.int8)
-    judged = Judged(logits, probability, verdicts, verdicts > 1)
+    judged = Judged(logits, probability, verdicts, logits, verdicts > 1)
     return Evaluation({}, {"test_a": tuple(rows)}, {"test_a": {"clean": judged, "q40": judged}})
 
 
