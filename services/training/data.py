@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.training.config import DataConfig
+from services.training.dataset.exclusions import without_excluded
 from services.training.errors import TrainingError
 
 MANIFEST_COLUMNS = ("file", "sha256", "label", "generator", "group", "split")
@@ -45,9 +46,10 @@ class Splits:
 def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
     """Read `manifest.csv` and the manifests named in `extra`, all in `folder`.
 
-    Raises TrainingError on a missing manifest, column, label or image file.
+    Photos of the repository's `data/exclusions.csv` are left out. Raises TrainingError on a missing manifest, column, label or image file.
     """
-    rows = [row for name in ("manifest.csv", *extra) for row in _read(folder, name)]
+    listed = [row for name in ("manifest.csv", *extra) for row in _read(folder, name)]
+    rows = without_excluded(listed)
     missing = [row.path for row in rows if not row.path.is_file()]
     if missing:
         raise TrainingError(f"{len(missing)} images are missing, the first is {missing[0]}")

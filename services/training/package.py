@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.training.card import model_card
-from services.training.config import RunConfig
+from services.training.config import ModelConfig, RunConfig
 from services.training.data import Splits, fingerprint
 from services.training.evaluate import headline
 from services.training.export import Exported
@@ -86,9 +86,15 @@ def _record(config: RunConfig, splits: Splits) -> TrainingRecord:
         data_fingerprint=fingerprint({row.path: row for row in used}.values()),
         n_train=len(splits.train),
         n_calibration=len(splits.validation),
-        base_weights=config.model.base_weights or "random weights",
+        base_weights=_start(config.model),
         config=config.model_dump(mode="json"),
     )
+
+
+def _start(model: ModelConfig) -> str:
+    if model.initial_runs:
+        return f"mean of the runs {', '.join(model.initial_runs)}"
+    return model.base_weights or "random weights"
 
 
 def git_revision() -> str | None:

@@ -19,7 +19,7 @@ def run_file(config, tmp_path):
 def test_run_ends_with_curves_in_mlflow_and_a_registered_challenger(
     run_file, dataset, tmp_path, monkeypatch, registry
 ):
-    """What a newcomer sees after `make train-short`, and that a second call goes on in one run."""
+    """What a newcomer sees after `make train`, and that a second call goes on in one run."""
     monkeypatch.setenv("DETECTOR_DATASET_DIR", str(dataset))
     monkeypatch.setenv("DETECTOR_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DETECTOR_MLFLOW_TRACKING_URI", registry.uri)

@@ -12,6 +12,7 @@ from services.training.data import (
     sampling_weights,
     split_rows,
 )
+from services.training.dataset.exclusions import without_excluded
 from services.training.errors import TrainingError
 
 
@@ -113,3 +114,13 @@ def test_the_manifest_is_read_and_checked(dataset, tmp_path):
         manifest.write_text(broken)
         with pytest.raises(TrainingError, match=message):
             read_manifest(tmp_path)
+
+
+def test_excluded_photos_take_no_part(dataset, tmp_path, monkeypatch):
+    rows = read_manifest(dataset)
+    path = tmp_path / "exclusions.csv"
+    path.write_text(f"file,sha256,reason\nx.jpg,{rows[0].sha256},a poster\n")
+    monkeypatch.setattr(
+        "services.training.data.without_excluded", lambda found: without_excluded(found, path)
+    )
+    assert read_manifest(dataset) == rows[1:]
