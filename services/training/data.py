@@ -46,7 +46,9 @@ class Splits:
 def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
     """Read `manifest.csv` and the manifests named in `extra`, all in `folder`.
 
-    Photos of the repository's `data/exclusions.csv` are left out. Raises TrainingError on a missing manifest, column, label or image file.
+    Photos of the repository's `data/exclusions.csv` are left out.
+
+    Raises TrainingError on a missing manifest, column, label or image file.
     """
     listed = [row for name in ("manifest.csv", *extra) for row in _read(folder, name)]
     rows = without_excluded(listed)
