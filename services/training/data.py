@@ -50,7 +50,8 @@ def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
 
     Raises TrainingError on a missing manifest, column, label or image file.
     """
-    listed = [row for name in ("manifest.csv", *extra) for row in _read(folder, name)]
+    names = ("manifest.csv", *extra)
+    listed = [_row(folder, line) for name in names for line in read_lines(folder / name)]
     rows = without_excluded(listed)
     missing = [row.path for row in rows if not row.path.is_file()]
     if missing:
@@ -58,16 +59,19 @@ def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
     return rows
 
 
-def _read(folder: Path, name: str) -> list[Row]:
-    path = folder / name
+def read_lines(path: Path) -> list[dict[str, str]]:
+    """Return a manifest's lines as they stand, column by name.
+
+    Raises TrainingError when the file is missing or lacks a column that training reads.
+    """
     if not path.is_file():
-        raise TrainingError(f"{folder} has no {name}; see docs/data.md for how to make it")
+        raise TrainingError(f"there is no manifest at {path}; see docs/data.md")
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        absent = [column for column in MANIFEST_COLUMNS if column not in (reader.fieldnames or ())]
+        absent = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
         if absent:
-            raise TrainingError(f"{name} lacks the columns {absent}")
-        return [_row(folder, record) for record in reader]
+            raise TrainingError(f"{path} lacks the columns {absent}")
+        return list(reader)
 
 
 def _row(folder: Path, record: dict[str, str]) -> Row:

@@ -13,12 +13,12 @@ import torch
 from services.training.config import RunConfig, load_config
 from services.training.data import read_manifest, split_rows
 from services.training.errors import TrainingError
-from services.training.fit import BEST, device_of, torch_predictor
+from services.training.fit import BEST
 from services.training.metrics import Labels, Scores, auc, recall_at_fpr
-from services.training.scoring import labels_of, score
+from services.training.pipeline import trained_predictor
+from services.training.scoring import Predictor, labels_of, score
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
-from shared.ml.network import Detector, build_backbone
 from shared.ml.spec import PreprocessSpec
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -48,14 +48,14 @@ def compare(
     """
     reference = _config(names[0])
     folder = settings.require_dataset()
-    rows = split_rows(read_manifest(folder), _plain(reference).data).validation
+    rows = split_rows(read_manifest(folder), reference.data).validation
     specs = [_spec(text) for text in inputs] or [
         reference.preprocess_spec(max(reference.evaluation.input_sizes))
     ]
     results = []
     for name in names:
         config = _config(name)
-        predictor = torch_predictor(_detector(config, settings), device_of("auto"))
+        predictor = _predictor(config, settings)
         for spec in specs:
             title = f"{name} at {spec.resize_short}:{spec.width}"
             say(f"scoring {title} on {len(rows)} photos")
@@ -109,17 +109,8 @@ def _config(name: str) -> RunConfig:
     raise TrainingError(f"there is no configuration {name}.yaml under {CONFIGS}")
 
 
-def _plain(config: RunConfig) -> RunConfig:
-    """Leave out what only concerns training, so that the manifest alone is needed."""
-    data = config.data.model_copy(update={"extra_manifests": (), "extra_splits": {}})
-    return config.model_copy(update={"data": data})
-
-
-def _detector(config: RunConfig, settings: TrainingSettings) -> Detector:
+def _predictor(config: RunConfig, settings: TrainingSettings) -> Predictor:
     path = REPOSITORY_ROOT / settings.runs_dir / config.package.version / BEST
     if not path.is_file():
         raise TrainingError(f"{path} is missing: train {config.package.version} first")
-    backbone = build_backbone(config.model.architecture)
-    backbone.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    detector = Detector(backbone, config.model.normalization).eval().to(device_of("auto"))
-    return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return trained_predictor(config, torch.load(path, map_location="cpu", weights_only=True))

@@ -160,11 +160,7 @@ def _choose_size(
 ) -> tuple[PreprocessSpec, dict[str, float]]:
     """Choose the input size on validation photos; a larger one must earn its cost."""
     config, rows = run.config, run.splits.validation
-    device = device_of(config.fit.device)
-    backbone = build_backbone(config.model.architecture)
-    backbone.load_state_dict(state)
-    detector = Detector(backbone, config.model.normalization).eval().to(device)
-    predictor: Predictor = torch_predictor(detector, device)
+    predictor = trained_predictor(config, state)
     by_size: dict[str, float] = {}
     best_size, best = 0, -1.0
     for size in sorted(config.evaluation.input_sizes):
@@ -178,6 +174,16 @@ def _choose_size(
         if by_size[str(size)] > best + _SIZE_MARGIN:
             best_size, best = size, by_size[str(size)]
     return config.preprocess_spec(best_size), by_size
+
+
+def trained_predictor(config: RunConfig, state: dict[str, torch.Tensor]) -> Predictor:
+    """Return a predictor with a run's saved backbone weights, on the configuration's device."""
+    device = device_of(config.fit.device)
+    backbone = build_backbone(config.model.architecture)
+    backbone.load_state_dict(state)
+    detector = Detector(backbone, config.model.normalization).eval().to(device)
+    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return torch_predictor(detector, device)
 
 
 def _history(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from services.training.data import MANIFEST_COLUMNS
+from services.training.data import read_lines
 from services.training.errors import TrainingError
 from shared.core.settings import REPOSITORY_ROOT
 
@@ -77,18 +77,10 @@ def read_records(path: Path) -> tuple[list[Record], list[str]]:
 
     Raises TrainingError when the file is missing or lacks a column that training reads.
     """
-    if not path.is_file():
-        raise TrainingError(f"there is no manifest at {path}; see docs/data.md")
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        absent = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
-        if absent:
-            raise TrainingError(f"{path} lacks the columns {absent}")
-        lines = list(reader)
     records: list[Record] = []
     problems: list[str] = []
     seen: set[str] = set()
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(read_lines(path), 2):
         try:
             record = Record.model_validate(
                 {key: value or None for key, value in line.items() if key}
