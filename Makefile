@@ -23,12 +23,12 @@ $(VENV)/.python:
 
 $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing the services (once) ..."
-	$(INSTALL) --editable '.[gateway,worker-cpu,cli,ui,local]'
+	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,cli,ui,local]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
 	@echo "Installing torch and the development tools (once) ..."
-	$(INSTALL) --editable '.[gateway,worker-cpu,training,cli,ui,local,mlflow,dev]'
+	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,training,cli,ui,local,mlflow,dev]'
 	@touch $@
 
 install: $(VENV)/.run ## Install what running the services needs

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from services.gateway.present import is_finished
 from services.gateway.wiring import Gateway
 from shared.db.jobs import JobView, get_job
+from shared.present.jobs import is_finished
 
 
 async def read_job(

@@ -14,6 +14,14 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class JobKind(StrEnum):
+    """Who asked for it. A `predict` job is awaited in its request and listed nowhere."""
+
+    JOB = "job"
+    PREDICT = "predict"
+    CATALOG = "catalog"
+
+
 class ImageStatus(StrEnum):
     """An image is leased while `running`; `succeeded` means that its verdict row exists."""
 

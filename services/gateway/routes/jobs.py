@@ -17,12 +17,12 @@ from services.gateway.openapi import (
     keyed_docs,
     multipart_body,
 )
-from services.gateway.present import MAX_WAIT_SECONDS, is_finished, job_body, job_path
 from services.gateway.request_facts import RequestFacts, facts_of
 from services.gateway.waiting import read_job
 from shared.contracts.wire import Job
 from shared.db.jobs import JobView
 from shared.db.keys import Principal
+from shared.present.jobs import MAX_WAIT_SECONDS, is_finished, job_body, job_path
 
 router = APIRouter(tags=["jobs"])
 

@@ -10,7 +10,6 @@ from services.gateway.auth import Writer
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import invalid_fields, open_form
 from services.gateway.openapi import PREDICTION_EXAMPLE, keyed_docs, multipart_body
-from services.gateway.present import image_error, is_finished, job_path
 from services.gateway.request_facts import facts_of
 from services.gateway.routes.jobs import note_job
 from services.gateway.waiting import read_job
@@ -18,6 +17,7 @@ from shared.contracts.states import Label
 from shared.contracts.wire import Prediction
 from shared.db.jobs import JobView
 from shared.db.models import Image
+from shared.present.jobs import image_error, is_finished, job_path
 
 router = APIRouter(tags=["jobs"])
 

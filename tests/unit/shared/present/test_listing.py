@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.listing import JudgedPhoto, listing_verdict
 from shared.contracts.states import Label
+from shared.present.listing import JudgedPhoto, listing_verdict
 
 
 def photo(label, probability, filename="mug.jpg"):

@@ -1,84 +1,23 @@
-"""Tables. The database itself refuses nonsense: CHECKs tie states to timestamps and leases."""
+"""Jobs, their photos and the verdicts. CHECKs tie states to timestamps and leases."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Index,
-    LargeBinary,
-    MetaData,
-    Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.contracts.states import ImageStatus, JobStatus, Label
+from shared.contracts.states import ImageStatus, JobKind, JobStatus, Label
 from shared.core.ids import new_id
-
-
-def _one_of(column: str, values: type[JobStatus] | type[ImageStatus] | type[Label]) -> str:
-    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
-
-
-class Base(DeclarativeBase):
-    """Naming convention, so that migrations can name every constraint; times carry a zone."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar = {
-        datetime: DateTime(timezone=True),
-        str: Text(),
-        dict[str, Any]: JSONB(),
-        list[dict[str, Any]]: JSONB(),
-        list[str]: ARRAY(Text()),
-        bytes: LargeBinary(),
-    }
-
-
-class Tenant(Base):
-    """A marketplace (or a team of it). Everything below belongs to exactly one tenant."""
-
-    __tablename__ = "tenants"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class ApiKey(Base):
-    """A hashed API key. The key itself is shown once, at creation, and stored nowhere."""
-
-    __tablename__ = "api_keys"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenants.id", ondelete="CASCADE"), index=True
-    )
-    name: Mapped[str]
-    # First characters of the key, shown in listings so that people can tell keys apart.
-    prefix: Mapped[str]
-    # SHA-256 of the whole key; 256 random bits need no slow hash.
-    key_hash: Mapped[bytes] = mapped_column(unique=True)
-    scopes: Mapped[list[str]]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    # Set on use, at most once a minute.
-    last_used_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
+from shared.db.models.base import Base, one_of
 
 
 class Job(Base):
@@ -86,7 +25,9 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        CheckConstraint(_one_of("status", JobStatus), name="status"),
+        CheckConstraint(one_of("status", JobStatus), name="status"),
+        CheckConstraint(one_of("kind", JobKind), name="kind"),
+        CheckConstraint("(kind = 'catalog') = (catalog_id IS NOT NULL)", name="catalog_iff_kind"),
         CheckConstraint(
             "(status IN ('succeeded', 'partial', 'failed', 'cancelled'))"
             " = (finished_at IS NOT NULL)",
@@ -94,6 +35,8 @@ class Job(Base):
         ),
         CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_started"),
         Index("ix_jobs_tenant_id_created_at", "tenant_id", text("created_at DESC"), "id"),
+        Index("ix_jobs_tenant_id_listing_id", "tenant_id", "listing_id"),
+        Index("ix_jobs_catalog_id", "catalog_id", postgresql_where=text("catalog_id IS NOT NULL")),
         Index(
             "ix_jobs_open",
             "created_at",
@@ -103,11 +46,18 @@ class Job(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    # Who asked: a client's `POST /jobs`, its `POST /predict`, or a catalog.
+    kind: Mapped[str] = mapped_column(
+        default=JobKind.JOB.value, server_default=text(f"'{JobKind.JOB.value}'")
+    )
+    catalog_id: Mapped[UUID | None] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(default=JobStatus.QUEUED.value)
     listing_id: Mapped[str | None]
     category: Mapped[str | None]
     # The tenant's own facts, the API's `metadata` (a name that SQLAlchemy takes).
     extra: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # Told of this job's end besides the registered endpoints.
+    webhook_url: Mapped[str | None]
     # The HTTP request that made the job; follows it through queue and worker logs.
     request_id: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -123,7 +73,7 @@ class Image(Base):
     __tablename__ = "images"
     __table_args__ = (
         UniqueConstraint("job_id", "position"),
-        CheckConstraint(_one_of("status", ImageStatus), name="status"),
+        CheckConstraint(one_of("status", ImageStatus), name="status"),
         CheckConstraint(
             "(status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name="finished_at_iff_terminal",
@@ -152,6 +102,8 @@ class Image(Base):
     # Upload order within the job, from 0.
     position: Mapped[int]
     filename: Mapped[str]
+    # Where the gateway or the ingest service fetched it from; null for an uploaded file.
+    source_url: Mapped[str | None]
     status: Mapped[str] = mapped_column(default=ImageStatus.QUEUED.value)
     # Null only for a file that was refused at intake.
     object_key: Mapped[str | None]
@@ -183,7 +135,7 @@ class Verdict(Base):
 
     __tablename__ = "verdicts"
     __table_args__ = (
-        CheckConstraint(_one_of("label", Label), name="label"),
+        CheckConstraint(one_of("label", Label), name="label"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         Index("ix_verdicts_model_version_created_at", "model_version", "created_at"),
@@ -200,25 +152,11 @@ class Verdict(Base):
     # The network's raw output, kept so that a later calibration can be applied to old rows.
     logit: Mapped[float]
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
+    # What it was judged with, for an appeal: false-accusation budget, thresholds, preprocess.
+    judged_with: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # The photo of the same bytes whose verdict this repeats; it may be gone by now.
+    reused_from: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class OutboxMessage(Base):
-    """A message that must reach the broker: written with the rows it speaks of, sent afterwards."""
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        Index("ix_outbox_unsent", "available_at", "id", postgresql_where=text("sent_at IS NULL")),
-        Index("ix_outbox_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
-    topic: Mapped[str]
-    payload: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    # Not to be sent before this; later than created_at for a delayed retry.
-    available_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    sent_at: Mapped[datetime | None]
 
 
 class JobEvent(Base):

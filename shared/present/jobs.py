@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from services.gateway.listing import JudgedPhoto, listing_verdict
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import TERMINAL_JOB, ImageStatus, JobStatus, Label
 from shared.contracts.wire import ImageError, Job, JobImage, JobLinks, ListingVerdict, Verdict
 from shared.db import models
 from shared.db.jobs import JobView
+from shared.present.listing import JudgedPhoto, listing_verdict
 
 MAX_WAIT_SECONDS = 30
 

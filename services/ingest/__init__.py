@@ -1,0 +1,1 @@
+"""Catalog manifests to jobs: streamed, resumable, never ahead of interactive work."""

@@ -1,0 +1,1 @@
+"""Requests to addresses that clients name: never to a non-public one."""
