@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
-from shared.contracts.states import Label
+from shared.contracts.events import EventType
+from shared.contracts.states import JobKind, JobStatus, Label
 from shared.contracts.tasks import CHANNEL_JOB_FINISHED
+from shared.db.events import NewEvent, emit_many
 from shared.db.models import Verdict
 
 
@@ -72,11 +74,11 @@ finished AS (
         WHEN succeeded = total THEN 'succeeded' WHEN succeeded = 0 THEN 'failed' ELSE 'partial' END
     FROM counted
     WHERE jobs.id = counted.job_id AND open = 0 AND jobs.status IN ('queued', 'running')
-    RETURNING jobs.id, jobs.status),
+    RETURNING jobs.id, jobs.status, jobs.tenant_id, jobs.kind, jobs.webhook_url),
 noted AS (
     INSERT INTO job_events (job_id, from_status, to_status)
     SELECT finished.id, before.status, finished.status FROM finished JOIN before USING (id))
-SELECT id, pg_notify(:channel, id::text) FROM finished
+SELECT id, status, tenant_id, kind, webhook_url, pg_notify(:channel, id::text) FROM finished
 """)
 
 
@@ -126,12 +128,22 @@ def exhaust(session: Session, image_ids: Sequence[UUID]) -> list[UUID]:
 def finish_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
     """Make those of `job_ids` terminal that have no open image; returns them.
 
-    The caller holds the locks of these jobs. Listeners on `job_finished` are told at commit.
+    The caller holds the locks of these jobs. Listeners on `job_finished` are told at commit, and
+    so are webhooks of jobs that a client submitted.
     """
     if not job_ids:
         return []
-    rows = session.execute(_FINISH, {"job_ids": list(job_ids), "channel": CHANNEL_JOB_FINISHED})
-    return list(rows.scalars())
+    rows = session.execute(
+        _FINISH, {"job_ids": list(job_ids), "channel": CHANNEL_JOB_FINISHED}
+    ).all()
+    emit_many(session, [_finished_event(row) for row in rows if row.kind == JobKind.JOB])
+    return [row.id for row in rows]
+
+
+def _finished_event(row: Row[Any]) -> NewEvent:
+    failed = row.status == JobStatus.FAILED
+    kind = EventType.JOB_FAILED if failed else EventType.JOB_COMPLETED
+    return NewEvent(row.tenant_id, kind, {"job_id": str(row.id)}, row.webhook_url)
 
 
 def _insert_verdicts(session: Session, judged: Sequence[Judged]) -> None:
