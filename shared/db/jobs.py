@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.contracts.states import ImageStatus, JobStatus
+from shared.contracts.states import ImageStatus, JobKind, JobStatus
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.ids import new_id
 from shared.db.models import Image, Job, JobEvent, Verdict
@@ -29,6 +29,8 @@ class NewImage:
     height: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
+    # Where it was fetched from; None for an upload.
+    source_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class NewJob:
     listing_id: str | None = None
     category: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    webhook_url: str | None = None
+    kind: JobKind = JobKind.JOB
+    # Set exactly for the kind `catalog`.
+    catalog_id: UUID | None = None
+    # Chosen beforehand where another row of the transaction names it.
+    id: UUID = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,15 @@ def insert_job(session: Session, new: NewJob) -> UUID:
     Images refused at intake are terminal at once; a job of nothing else is failed at once.
     """
     job = Job(
-        id=new_id(),
+        id=new.id,
         tenant_id=new.tenant_id,
+        kind=new.kind.value,
+        catalog_id=new.catalog_id,
         request_id=new.request_id,
         listing_id=new.listing_id,
         category=new.category,
         extra=new.extra,
+        webhook_url=new.webhook_url,
     )
     session.add(job)
     session.flush()
@@ -85,6 +96,7 @@ def _image_row(job: Job, position: int, image: NewImage) -> Image:
         tenant_id=job.tenant_id,
         position=position,
         filename=image.filename,
+        source_url=image.source_url,
         status=(ImageStatus.FAILED if refused else ImageStatus.QUEUED).value,
         object_key=image.object_key,
         sha256=image.sha256,
@@ -103,14 +115,19 @@ def get_job(session: Session, tenant_id: UUID, job_id: UUID) -> JobView | None:
     job = session.execute(
         select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)
     ).scalar_one_or_none()
-    if job is None:
-        return None
+    return None if job is None else load_views(session, [job])[0]
+
+
+def load_views(session: Session, jobs: Sequence[Job]) -> list[JobView]:
+    """Return `jobs`, in their order, with images and verdicts; one query for all of them."""
     rows = session.execute(
         select(Image, Verdict)
         .outerjoin(Verdict, Verdict.image_id == Image.id)
-        .where(Image.job_id == job_id)
+        .where(Image.job_id.in_([job.id for job in jobs]))
         .order_by(Image.position, Verdict.created_at)
     )
+    newest: dict[UUID, dict[UUID, tuple[Image, Verdict | None]]] = {job.id: {} for job in jobs}
     # The newest verdict of an image comes last and wins.
-    newest = {image.id: (image, verdict) for image, verdict in rows}
-    return JobView(job, list(newest.values()))
+    for image, verdict in rows:
+        newest[image.job_id][image.id] = (image, verdict)
+    return [JobView(job, list(newest[job.id].values())) for job in jobs]
