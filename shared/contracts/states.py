@@ -9,9 +9,9 @@ class JobStatus(StrEnum):
     QUEUED = "queued"  # accepted, no image leased yet
     RUNNING = "running"  # at least one image was leased
     SUCCEEDED = "succeeded"  # every image has a verdict
-    PARTIAL = "partial"  # some images have a verdict, others failed
-    FAILED = "failed"  # no image has a verdict
-    CANCELLED = "cancelled"
+    PARTIAL = "partial"  # some images have a verdict, others failed or were cancelled
+    FAILED = "failed"  # every image failed
+    CANCELLED = "cancelled"  # no image has a verdict, at least one was cancelled
 
 
 class JobKind(StrEnum):

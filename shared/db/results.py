@@ -28,6 +28,10 @@ class Judged:
     confidence: float
     logit: float
     evidence: list[dict[str, Any]] = field(default_factory=list)
+    # What decided beside the pixels: thresholds, budget, preprocess, digest of the package.
+    judged_with: dict[str, Any] = field(default_factory=dict)
+    # The image of the same bytes whose verdict this repeats.
+    reused_from: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,26 @@ WHERE id = ANY(:ids) AND status = 'running' AND lease_expires_at < clock_timesta
 RETURNING id, job_id
 """)
 
+_LOCK_THESE = text("SELECT id FROM jobs WHERE id = ANY(:job_ids) ORDER BY id FOR UPDATE")
+
+# What a worker holds is not touched: it ends with a verdict or an error.
+_CANCEL = text("""
+UPDATE images SET status = 'cancelled', finished_at = clock_timestamp()
+WHERE job_id = ANY(:job_ids) AND status = 'queued' RETURNING id, job_id
+""")
+
 _FINISH = text("""
 WITH counted AS (
     SELECT job_id, count(*) AS total,
         count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
         count(*) FILTER (WHERE status IN ('queued', 'running')) AS open
     FROM images WHERE job_id = ANY(:job_ids) GROUP BY job_id),
 before AS (SELECT id, status FROM jobs WHERE id = ANY(:job_ids)),
 finished AS (
     UPDATE jobs SET finished_at = clock_timestamp(), status = CASE
-        WHEN succeeded = total THEN 'succeeded' WHEN succeeded = 0 THEN 'failed' ELSE 'partial' END
+        WHEN succeeded = total THEN 'succeeded' WHEN succeeded > 0 THEN 'partial'
+        WHEN cancelled > 0 THEN 'cancelled' ELSE 'failed' END
     FROM counted
     WHERE jobs.id = counted.job_id AND open = 0 AND jobs.status IN ('queued', 'running')
     RETURNING jobs.id, jobs.status, jobs.tenant_id, jobs.kind, jobs.webhook_url),
@@ -125,6 +139,18 @@ def exhaust(session: Session, image_ids: Sequence[UUID]) -> list[UUID]:
     return list(job_of)
 
 
+def cancel_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Cancel those images of these jobs that wait; returns the ids of the images cancelled.
+
+    A job ends now, or with the last of its images that a worker holds: `cancelled` when no photo
+    of it was judged, else `partial`.
+    """
+    session.execute(_LOCK_THESE, {"job_ids": list(job_ids)})
+    rows = session.execute(_CANCEL, {"job_ids": list(job_ids)}).all()
+    finish_jobs(session, list({row.job_id for row in rows}))
+    return [row.id for row in rows]
+
+
 def finish_jobs(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
     """Make those of `job_ids` terminal that have no open image; returns them.
 
@@ -158,6 +184,8 @@ def _insert_verdicts(session: Session, judged: Sequence[Judged]) -> None:
             "confidence": item.confidence,
             "logit": item.logit,
             "evidence": item.evidence,
+            "judged_with": item.judged_with,
+            "reused_from": item.reused_from,
         }
         for item in judged
     ]

@@ -14,7 +14,7 @@ from shared.core.ids import new_id
 from shared.db import jobs, keys, leases, outbox, rescue
 from shared.db.engine import SessionFactory
 from shared.db.invariants import check_invariants
-from shared.db.results import Failed, Judged, settle
+from shared.db.results import Failed, Judged, cancel_jobs, settle
 
 
 @pytest.fixture
@@ -217,6 +217,45 @@ def test_claimed_messages_are_invisible_to_a_second_relay(sessions, tenant):
     with sessions.begin() as first, sessions.begin() as second:
         assert len(outbox.claim(first, 10)) == 1
         assert outbox.claim(second, 10) == []
+
+
+def history(sessions: SessionFactory, job_id: UUID) -> list[str]:
+    with sessions() as session:
+        rows = session.execute(
+            text("SELECT to_status FROM job_events WHERE job_id = :id ORDER BY id"), {"id": job_id}
+        )
+        return list(rows.scalars())
+
+
+def test_a_job_cancelled_before_it_started_is_over_at_once(sessions, tenant):
+    job_id = submit(sessions, tenant, [new_image(0), refused(1)])
+    waiting, _ = image_ids(sessions, tenant, job_id)
+    with sessions.begin() as session:
+        assert cancel_jobs(session, [job_id]) == [waiting]
+    done = view(sessions, tenant, job_id)
+    assert done.job.status == "cancelled"
+    assert [image.status for image, _ in done.images] == ["cancelled", "failed"]
+    assert history(sessions, job_id) == ["queued", "cancelled"]
+    with sessions.begin() as session:
+        assert leases.acquire(session, [waiting], 30).images == []
+        assert cancel_jobs(session, [job_id]) == []
+        assert set(check_invariants(session).values()) == {0}
+
+
+@pytest.mark.parametrize(("judge_it", "status"), [(True, "partial"), (False, "cancelled")])
+def test_what_a_worker_holds_ends_normally_after_a_cancel(sessions, tenant, judge_it, status):
+    job_id = submit(sessions, tenant, [new_image(0), new_image(1)])
+    running, waiting = image_ids(sessions, tenant, job_id)
+    with sessions.begin() as session:
+        lease = leases.acquire(session, [running], 30)
+    with sessions.begin() as session:
+        assert cancel_jobs(session, [job_id]) == [waiting]
+    assert view(sessions, tenant, job_id).job.status == "running"
+    outcome = judged(running) if judge_it else Failed(running, ImageErrorCode.OBJECT_MISSING, "x")
+    with sessions.begin() as session:
+        assert settle(session, lease.id, [outcome]) == ([running], [job_id])
+    assert view(sessions, tenant, job_id).job.status == status
+    assert history(sessions, job_id) == ["queued", "running", status]
 
 
 def test_another_tenants_job_is_not_found(sessions, tenant):
