@@ -4,11 +4,14 @@ Built on httpcore rather than httpx because only httpcore takes a network backen
 the check and the connection meet: no second name lookup lies between them.
 """
 
+import functools
+import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import httpcore
@@ -58,9 +61,7 @@ class GuardedClient:
         """Raise ValueError when an entry of `settings.allowed_hosts` has no known form."""
         self._settings = settings
         self.guard = Guard(settings, resolve)
-        context = httpx.create_ssl_context()
-        if settings.ca_file is not None:
-            context.load_verify_locations(settings.ca_file)
+        context = _tls_context(settings.ca_file)
         backend = GuardedBackend(self.guard, settings.connect_seconds)
         self._gets = httpcore.ConnectionPool(
             ssl_context=context,
@@ -186,6 +187,15 @@ class GuardedClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@functools.cache
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a context that verifies; reading the authorities takes some tenths of a second."""
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 @contextmanager

@@ -19,6 +19,8 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL_LENGTH = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What IDNA leaves of a name; percent-encoding, for one, means something else to every library.
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
 # A host whose last label is a number is an address (https://url.spec.whatwg.org/#ends-in-a-number-checker).
 _NUMERIC_HOST = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9a-fA-F]*)", re.ASCII)
 
@@ -75,9 +77,13 @@ class Guard:
             raise _invalid("The URL must begin with http:// or https://.")
         if parsed.userinfo:
             raise _invalid("The URL must not hold a user name or password.")
+        if parsed.port is not None and not 0 < parsed.port <= 65535:
+            raise _invalid("The URL's port is not one.")
         host = parsed.raw_host.decode("ascii")
         if not host:
             raise _invalid("The URL has no host.")
+        if ":" not in host and not _NAME.fullmatch(host):
+            raise _invalid("The URL's host is not a proper name.")
         self._check_written_host(host, port_of(parsed))
         return parsed
 
