@@ -264,6 +264,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_index(
+        "ix_webhook_deliveries_leased",
+        "webhook_deliveries",
+        ["endpoint_id"],
+        unique=False,
+        postgresql_where=sa.text("lease_expires_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_webhook_deliveries_endpoint_id_created_at",
         "webhook_deliveries",
         ["endpoint_id", "created_at"],

@@ -99,6 +99,11 @@ class WebhookDelivery(Base):
             "next_attempt_at",
             postgresql_where=text("status = 'pending'"),
         ),
+        Index(
+            "ix_webhook_deliveries_leased",
+            "endpoint_id",
+            postgresql_where=text("lease_expires_at IS NOT NULL"),
+        ),
         Index("ix_webhook_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
     )
 
@@ -115,8 +120,9 @@ class WebhookDelivery(Base):
     )
     # Attempts of the present schedule; a replay begins a new one.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    # While a dispatcher is at it, when its lease ends: then it is due again by itself.
     next_attempt_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
-    # A dispatcher is at it until then.
+    # A dispatcher is at it until then; the exact instant also tells one lease from the next.
     lease_expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]

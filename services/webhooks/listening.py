@@ -1,0 +1,67 @@
+"""Hears of due deliveries: one LISTEN connection of its own wakes the dispatcher."""
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy import make_url
+
+from shared.contracts.tasks import CHANNEL_WEBHOOK_DUE
+from shared.core.logging import get_logger
+
+log = get_logger(__name__)
+
+# Seconds between two looks at whether to stop, which also prove that the connection lives.
+_PROBE_SECONDS = 5.0
+_RECONNECT_SECONDS = 1.0
+
+
+class DueListener:
+    """A thread that calls `wake` at every notification. Without it, polling finds what is due."""
+
+    def __init__(self, database_url: str, wake: Callable[[], None]) -> None:
+        # libpq knows no SQLAlchemy driver name.
+        self._conninfo = (
+            make_url(database_url)
+            .set(drivername="postgresql")
+            .render_as_string(hide_password=False)
+        )
+        self._wake = wake
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="due-listener", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, without waiting for it: it is idle, and a daemon."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._connect() as connection:
+                    self._listen(connection)
+            except (psycopg.Error, OSError) as error:
+                log.warning("listener.lost", error=str(error).strip())
+                self._stopping.wait(_RECONNECT_SECONDS)
+
+    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(
+            self._conninfo,
+            autocommit=True,
+            application_name="detector-webhooks-listener",
+            connect_timeout=5,
+            keepalives_idle=10,
+            tcp_user_timeout=15_000,
+        )
+
+    def _listen(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        connection.execute(f"LISTEN {CHANNEL_WEBHOOK_DUE}")
+        log.info("listener.connected")
+        self._wake()  # something may have become due while nobody listened
+        while not self._stopping.is_set():
+            for _ in connection.notifies(timeout=_PROBE_SECONDS):
+                self._wake()
+            connection.execute("SELECT 1")

@@ -1,0 +1,61 @@
+"""Webhook signing secrets: made here, and encrypted before they reach the database.
+
+Format: Standard Webhooks 1.0, "Secrets" (github.com/standard-webhooks/standard-webhooks).
+"""
+
+import base64
+import secrets
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from shared.core.errors import DetectorError
+
+SECRET_PREFIX = "whsec_"  # noqa: S105  # what every secret starts with
+_SECRET_BYTES = 32
+_KEY_BYTES = 32
+
+
+class SecretUnreadable(DetectorError):
+    """A stored secret was encrypted with none of the keys of DETECTOR_WEBHOOK_SECRET_KEYS."""
+
+
+class SecretBox:
+    """Encrypts secrets at rest with the first key; decrypts with any (Fernet, AES-128-CBC + HMAC).
+
+    To change keys, put the new one first; what was encrypted with the others stays readable.
+    """
+
+    def __init__(self, keys: str) -> None:
+        """Take one or more keys of 64 hexadecimal digits, parted by commas; raises ValueError."""
+        self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys.split(",")])
+
+    def seal(self, secret: str) -> bytes:
+        """Return `secret` encrypted."""
+        return self._fernet.encrypt(secret.encode())
+
+    def open(self, ciphertext: bytes) -> str:
+        """Return the secret in `ciphertext`; raises SecretUnreadable."""
+        try:
+            return self._fernet.decrypt(ciphertext).decode()
+        except InvalidToken as error:
+            raise SecretUnreadable("no key of DETECTOR_WEBHOOK_SECRET_KEYS fits") from error
+
+
+def new_secret() -> str:
+    """Return a new signing secret: `whsec_` and 32 random bytes in base64."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def new_box_key() -> str:
+    """Return a new key for a SecretBox."""
+    return secrets.token_hex(_KEY_BYTES)
+
+
+def _fernet_key(key: str) -> bytes:
+    try:
+        raw = bytes.fromhex(key.strip())
+    except ValueError:
+        raw = b""
+    if len(raw) != _KEY_BYTES:
+        raise ValueError("each key must be 64 hexadecimal digits, as `openssl rand -hex 32` prints")
+    return base64.urlsafe_b64encode(raw)
