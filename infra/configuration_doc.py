@@ -15,14 +15,18 @@ from services.gateway.settings import GatewaySettings
 from services.maintenance.settings import MaintenanceSettings
 from services.training.dataset.settings import DatasetSettings
 from services.training.settings import TrainingSettings
+from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
+from shared.core.webhook_settings import WebhookSettings
 from shared.registry.settings import RegistrySettings
 
 _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
+    ("Gateway and webhooks", "[webhooks.md](webhooks.md)", WebhookSettings),
     ("Gateway", "`python -m services.gateway`", GatewaySettings),
     ("Worker", "`python -m services.worker`", WorkerSettings),
+    ("Webhooks", "`python -m services.webhooks`", DispatcherSettings),
     ("Maintenance", "`python -m services.maintenance`", MaintenanceSettings),
     (
         "Model registry",

@@ -6,6 +6,7 @@ from infra.local import client_env
 from infra.local.services import ServiceEnvironment, ServicePorts, build_services
 from infra.local.settings import LocalSettings
 from infra.local.stack import Report, Stack
+from infra.local.state import load_secrets
 from shared.db.bootstrap import ensure_local_key
 from shared.db.migrate import upgrade
 
@@ -38,7 +39,10 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
         LocalStackError: something did not start; the message says what to do.
     """
     urls = stack.start_servers()
-    client_env.store_servers(stack.layout, urls)
+    webhook_keys = _webhook_keys(stack, settings)
+    client_env.store_servers(
+        stack.layout, urls.environment() | {"DETECTOR_WEBHOOK_SECRET_KEYS": webhook_keys}
+    )
     upgrade(urls.database_url)
     report("database schema is up to date")
     known = client_env.load(stack.layout.root)
@@ -48,12 +52,18 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
     if attention:
         report(attention)
     environment = ServiceEnvironment(
-        urls.environment(), stack.layout.root, settings.gateway_host, ports, api_key
+        urls.environment(), stack.layout.root, settings.gateway_host, ports, api_key, webhook_keys
     )
     # Before the services start: whoever starts using them as they come up has the right key.
     client_env.store_client(stack.layout, environment.gateway_url, api_key)
     stack.start_services(build_services(environment))
     return Endpoints(environment.gateway_url, environment.ui_url, api_key, attention)
+
+
+def _webhook_keys(stack: Stack, settings: LocalSettings) -> str:
+    if settings.webhook_secret_keys is not None and settings.webhook_secret_keys.get_secret_value():
+        return settings.webhook_secret_keys.get_secret_value()
+    return load_secrets(stack.layout).webhook_secret_key
 
 
 def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:
@@ -62,6 +72,7 @@ def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:
         ui=stack.port("ui", settings.ui_port),
         worker_metrics=stack.port("worker-metrics"),
         maintenance_metrics=stack.port("maintenance-metrics"),
+        webhook_metrics=stack.port("webhook-metrics"),
     )
 
 

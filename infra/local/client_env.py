@@ -11,7 +11,6 @@ from pathlib import Path
 
 from infra.local.layout import Layout
 from infra.local.private_file import write_private
-from infra.local.urls import ServerUrls
 from shared.client.config import read_env_file
 from shared.core.settings import local_dir
 
@@ -40,9 +39,9 @@ def store_client(layout: Layout, url: str, api_key: str) -> None:
     write_private(layout.client_env, _exports({"DETECTOR_URL": url, "DETECTOR_API_KEY": api_key}))
 
 
-def store_servers(layout: Layout, urls: ServerUrls) -> None:
-    """Write `servers.env`."""
-    write_private(layout.servers_env, _exports(urls.environment()))
+def store_servers(layout: Layout, values: Mapping[str, str]) -> None:
+    """Write `servers.env`: what a service that is started by hand needs."""
+    write_private(layout.servers_env, _exports(values))
 
 
 def _exports(values: Mapping[str, str]) -> str:

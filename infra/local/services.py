@@ -19,6 +19,7 @@ class ServicePorts:
     ui: int
     worker_metrics: int
     maintenance_metrics: int
+    webhook_metrics: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ServiceEnvironment:
         gateway_host: address that the gateway listens on.
         ports: see ServicePorts.
         api_key: for the user interface.
+        webhook_secret_keys: for those that read or write webhooks' signing secrets.
     """
 
     servers: Mapping[str, str]
@@ -38,6 +40,7 @@ class ServiceEnvironment:
     gateway_host: str
     ports: ServicePorts
     api_key: str
+    webhook_secret_keys: str
 
     @property
     def gateway_url(self) -> str:
@@ -53,7 +56,7 @@ class ServiceEnvironment:
 
 def build_services(env: ServiceEnvironment) -> list[Service]:
     """Describe the services ; those that take requests stop first."""
-    return [_maintenance(env), _worker(env), _gateway(env), _ui(env)]
+    return [_maintenance(env), _worker(env), _webhooks(env), _gateway(env), _ui(env)]
 
 
 def _maintenance(env: ServiceEnvironment) -> Service:
@@ -87,6 +90,26 @@ def _worker(env: ServiceEnvironment) -> Service:
     )
 
 
+def _webhooks(env: ServiceEnvironment) -> Service:
+    port = env.ports.webhook_metrics
+    return Service(
+        Program(
+            name="webhooks",
+            command=[sys.executable, "-m", "services.webhooks"],
+            directory=REPOSITORY_ROOT,
+            priority=SERVICE_PRIORITY,
+            environment={
+                **_common(env),
+                "DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys,
+                "DETECTOR_WEBHOOK_METRICS_PORT": str(port),
+            },
+            # Longer than one attempt may take (DETECTOR_WEBHOOK_TIMEOUT_SECONDS).
+            stop_wait_s=20,
+        ),
+        answers(f"http://127.0.0.1:{port}/metrics"),
+    )
+
+
 def _gateway(env: ServiceEnvironment) -> Service:
     return Service(
         Program(
@@ -98,6 +121,7 @@ def _gateway(env: ServiceEnvironment) -> Service:
                 **_common(env),
                 "DETECTOR_GATEWAY_HOST": env.gateway_host,
                 "DETECTOR_GATEWAY_PORT": str(env.ports.gateway),
+                "DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys,
                 # Here, not in /tmp: a killed gateway leaves it behind.
                 "DETECTOR_GATEWAY_METRICS_DIR": str(env.local_dir / "gateway-metrics"),
             },

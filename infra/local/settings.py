@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.core.settings import local_dir
@@ -24,6 +24,9 @@ class LocalSettings(BaseSettings):
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     # TCP port of the web UI.
     ui_port: int = Field(default=8501, ge=1, le=65535)
+    # Encrypts webhooks' signing secrets; by default one that the stack generates and keeps. Set it
+    # when the database is another stack's.
+    webhook_secret_keys: SecretStr | None = None
     # Seconds that one server or service may take to be ready; importing the machine-learning
     # libraries on a busy machine with cold disk caches takes most of it.
     boot_timeout_seconds: float = Field(default=120.0, gt=0)

@@ -4,11 +4,12 @@ import json
 import random
 import secrets
 import socket
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from uuid import uuid4
 
 from infra.local.layout import Layout
 from infra.local.private_file import write_private
+from shared.core.signing_secrets import new_box_key
 
 # Below the usual ephemeral range (32768-60999), so that no outgoing connection sits on a port
 # between two starts. SeaweedFS uses port + 10000 for gRPC beside each port, hence the end.
@@ -24,6 +25,8 @@ class Secrets:
     valkey_password: str
     s3_access_key: str
     s3_secret_key: str
+    # Encrypts webhooks' signing secrets: with another one those in the database are unreadable.
+    webhook_secret_key: str = field(default_factory=new_box_key)
 
 
 @dataclass
@@ -36,16 +39,24 @@ class State:
 
 def load_secrets(layout: Layout) -> Secrets:
     """Return the stack's secrets, generating and storing them (mode 0600) on first use."""
-    if layout.secrets.exists():
-        return Secrets(**json.loads(layout.secrets.read_text()))
-    generated = Secrets(
-        postgres_password=secrets.token_hex(24),
-        valkey_password=secrets.token_hex(24),
-        s3_access_key=secrets.token_hex(10),
-        s3_secret_key=secrets.token_hex(24),
+    stored: dict[str, str] = (
+        json.loads(layout.secrets.read_text()) if layout.secrets.exists() else {}
     )
+    if stored.keys() == {each.name for each in fields(Secrets)}:
+        return Secrets(**stored)
+    # What an earlier version did not have yet is generated beside what it had.
+    generated = Secrets(**(_new_servers_secrets() | stored))
     write_private(layout.secrets, json.dumps(asdict(generated), indent=1) + "\n")
     return generated
+
+
+def _new_servers_secrets() -> dict[str, str]:
+    return {
+        "postgres_password": secrets.token_hex(24),
+        "valkey_password": secrets.token_hex(24),
+        "s3_access_key": secrets.token_hex(10),
+        "s3_secret_key": secrets.token_hex(24),
+    }
 
 
 def load_state(layout: Layout) -> State:

@@ -10,10 +10,13 @@ from psycopg import sql
 from infra.local.stack import Stack
 from infra.local.urls import ServerUrls
 from shared.core.settings import BaseAppSettings
+from shared.core.signing_secrets import new_box_key
 from shared.db.migrate import upgrade
 from shared.storage.s3 import S3ObjectStore
 
 _TEMPLATE = "detector_template"
+# Encrypts webhooks' signing secrets in every test's database.
+WEBHOOK_KEY = new_box_key()
 _numbers = itertools.count(1)
 
 
@@ -38,6 +41,7 @@ class Servers:
             "DETECTOR_S3_ACCESS_KEY": self.s3_access_key,
             "DETECTOR_S3_SECRET_KEY": self.s3_secret_key,
             "DETECTOR_S3_BUCKET": self.s3_bucket,
+            "DETECTOR_WEBHOOK_SECRET_KEYS": WEBHOOK_KEY,
         }
 
     def settings(self) -> BaseAppSettings:

@@ -19,7 +19,7 @@ from services.gateway.settings import GatewaySettings
 from shared.contracts.scopes import Scope
 from shared.db.engine import make_engine, make_session_factory
 from shared.db.keys import create_key, get_or_create_tenant
-from tests.support.servers import Servers, drop, provide
+from tests.support.servers import WEBHOOK_KEY, Servers, drop, provide
 
 # Small, so that tests reach them fast.
 SMALL = {
@@ -32,6 +32,7 @@ SMALL = {
     # So long that only a notification can wake a wait in time.
     "gateway_wait_recheck_seconds": 60.0,
     "s3_timeout_seconds": 2.0,
+    "webhook_secret_keys": WEBHOOK_KEY,
 }
 
 

@@ -16,6 +16,7 @@ from jsonschema import Draft7Validator
 from services.gateway.routes import operation
 from services.gateway.settings import GatewaySettings
 from services.maintenance.settings import MaintenanceSettings
+from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
 from tests.support.containers import (
@@ -30,13 +31,23 @@ from tests.support.containers import (
 
 ENV_EXAMPLE = REPOSITORY_ROOT / ".env.example"
 IMAGES = read_images()
-TARGETS = {"gateway", "worker-cpu", "worker-gpu", "maintenance", "ui", "migrate", "mlflow"}
+TARGETS = {
+    "gateway",
+    "worker-cpu",
+    "worker-gpu",
+    "maintenance",
+    "webhooks",
+    "ui",
+    "migrate",
+    "mlflow",
+}
 SERVICES: dict[str, dict[str, Any]] = read_compose(COMPOSE)["services"]
 OWN = {name: service for name, service in SERVICES.items() if "build" in service}
 SETTINGS: dict[str, type[BaseAppSettings]] = {
     "gateway": GatewaySettings,
     "worker": WorkerSettings,
     "maintenance": MaintenanceSettings,
+    "webhooks": DispatcherSettings,
     "mlflow": BaseAppSettings,
 }
 CLIENT = {"DETECTOR_URL", "DETECTOR_API_KEY"}
@@ -119,6 +130,10 @@ def test_ports_agree():
             "DETECTOR_MAINTENANCE_METRICS_PORT",
             MaintenanceSettings.model_fields["maintenance_metrics_port"],
         ),
+        "webhooks": (
+            "DETECTOR_WEBHOOK_METRICS_PORT",
+            DispatcherSettings.model_fields["webhook_metrics_port"],
+        ),
         "ui": ("STREAMLIT_SERVER_PORT", None),
         "mlflow": ("MLFLOW_PORT", None),
     }
@@ -141,6 +156,7 @@ def test_services_listen_beyond_their_own_container():
         "gateway": "DETECTOR_GATEWAY_HOST",
         "worker": "DETECTOR_WORKER_METRICS_HOST",
         "maintenance": "DETECTOR_MAINTENANCE_METRICS_HOST",
+        "webhooks": "DETECTOR_WEBHOOK_METRICS_HOST",
         "ui": "STREAMLIT_SERVER_ADDRESS",
         "mlflow": "MLFLOW_HOST",
     }
@@ -163,6 +179,8 @@ def test_services_get_more_time_to_stop_than_they_take():
     worker = WorkerSettings.model_fields["worker_shutdown_seconds"].default
     gateway = GatewaySettings.model_fields["gateway_shutdown_seconds"].default
     assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > worker
+    webhooks = DispatcherSettings.model_fields["webhook_timeout_seconds"].default
+    assert int(SERVICES["webhooks"]["stop_grace_period"].removesuffix("s")) > webhooks
     assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > gateway
 
 
@@ -171,7 +189,7 @@ def test_services_get_more_time_to_stop_than_they_take():
 
 def test_build_targets_and_files_exist():
     builds = [service["build"] for service in OWN.values()]
-    assert set(OWN) == {"gateway", "worker", "maintenance", "ui", "migrate", "mlflow"}
+    assert set(OWN) == {"gateway", "worker", "maintenance", "webhooks", "ui", "migrate", "mlflow"}
     for build in builds:
         assert (REPOSITORY_ROOT / build["context"] / build["dockerfile"]) == DOCKERFILE
     gpu = read_compose(DOCKERFILE.parent / "compose.gpu.yml")["services"]["worker"]
@@ -203,7 +221,7 @@ def test_what_is_reachable_is_so_only_from_this_machine():
 
 
 def test_services_wait_for_the_migration():
-    for name in ("gateway", "worker", "maintenance"):
+    for name in ("gateway", "worker", "maintenance", "webhooks"):
         condition = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert condition == "service_completed_successfully"
     assert SERVICES["migrate"]["restart"] == "no"

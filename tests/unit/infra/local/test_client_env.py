@@ -18,7 +18,9 @@ def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
 def test_a_shell_reads_the_same_values(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     client_env.store_client(layout, "http://127.0.0.1:8000", "a $b `c` 'd'")
-    client_env.store_servers(layout, ServerUrls("db", "redis", "s3", "access", "secret"))
+    client_env.store_servers(
+        layout, ServerUrls("db", "redis", "s3", "access", "secret").environment()
+    )
     script = f'. {layout.client_env}; . {layout.servers_env}; printf "%s\\n" "$DETECTOR_API_KEY"'
     script += '; sh -c "printf %s \\"\\$DETECTOR_S3_SECRET_KEY\\""'
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)

@@ -1,5 +1,6 @@
 """Ports and secrets are kept between starts."""
 
+import json
 import socket
 import stat
 from pathlib import Path
@@ -59,3 +60,14 @@ def test_secrets_are_generated_once_and_differ_between_directories(tmp_path: Pat
     assert load_secrets(first) == load_secrets(first)
     assert load_secrets(first) != load_secrets(other)
     assert stat.S_IMODE(first.secrets.stat().st_mode) == 0o600
+
+
+def test_a_secret_of_a_later_version_is_added_and_the_others_stay(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    earlier = {name: name for name in ("postgres_password", "valkey_password")}
+    earlier |= {"s3_access_key": "a", "s3_secret_key": "s"}
+    layout.secrets.write_text(json.dumps(earlier))
+    first = load_secrets(layout)
+    assert first.postgres_password == "postgres_password"
+    assert len(bytes.fromhex(first.webhook_secret_key)) == 32
+    assert load_secrets(layout) == first
