@@ -28,6 +28,7 @@ Tells real product photos from AI-generated ones. Send photos, then read the ver
 """
 TAGS = [
     {"name": "jobs", "description": "Submit photos and read verdicts."},
+    {"name": "images", "description": "Single photos: evidence, heatmaps and reviews."},
     {"name": "operation", "description": "Health and metrics, open without a key."},
     {"name": "problems", "description": "What problem types mean."},
 ]

@@ -92,6 +92,19 @@ UNSUPPORTED_MEDIA_TYPE = _kind(
 UNSUPPORTED_TYPE = _image_kind(
     ImageErrorCode.UNSUPPORTED_TYPE, 415, "The file is not a supported image"
 )
+IMAGE_UNFINISHED = _kind(
+    "image-unfinished",
+    409,
+    "The photo has not been judged yet",
+    "Wait until its job has finished, then send the request again.",
+)
+NO_HEATMAP = _kind(
+    "no-heatmap",
+    409,
+    "There is no heatmap of this photo",
+    "`detail` says why: the photo has no verdict, its bytes are gone, or the workers serve another"
+    " model than the one that judged it.",
+)
 INVALID_REQUEST = _kind(
     "invalid-request",
     422,

@@ -37,6 +37,24 @@ class Verdict(Wire):
     evidence: list[dict[str, Any]] = Field(default_factory=list)
 
 
+class Review(Wire):
+    """What a person said of a photo. The newest one of a photo counts."""
+
+    id: UUID
+    label: Literal[Label.REAL, Label.AI_GENERATED]
+    reason: str
+    reviewer: str
+    created_at: datetime
+    model_version: str | None = Field(
+        default=None, description="Whose verdict the reviewer saw; null when there was none."
+    )
+    model_label: Label | None = None
+    overturns_verdict: bool = Field(description="Whether it differs from that verdict.")
+    changed_label: bool = Field(
+        description="Whether it changed the label that counted; then `verdict.changed` was sent."
+    )
+
+
 class JobImage(Wire):
     """One photo of a job, in upload order."""
 
@@ -48,13 +66,19 @@ class JobImage(Wire):
     height: int | None = None
     error: ImageError | None = None
     verdict: Verdict | None = None
+    review: Review | None = Field(default=None, description="The newest one, if any.")
+    label: Label | None = Field(
+        default=None, description="What counts: the reviewer's label, else the verdict's."
+    )
 
 
 class ListingVerdict(Wire):
     """The photos of one job taken together: the gravest verdict counts."""
 
     label: Label
-    probability: Probability = Field(description="The highest P(AI-generated) of the photos.")
+    probability: Probability = Field(
+        description="The highest P(AI-generated) of the photos; a reviewed one counts as 0 or 1."
+    )
     reason: str
     image_id: UUID = Field(description="The photo that decided.")
 

@@ -1,6 +1,6 @@
 """Jobs and their images: insertion and reading, always within one tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from shared.contracts.states import ImageStatus, JobKind, JobStatus
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.ids import new_id
-from shared.db.models import Image, Job, JobEvent, Verdict
+from shared.db.feedback import newest_feedback
+from shared.db.models import Feedback, Image, Job, JobEvent, Verdict
 from shared.db.outbox import add_chunks
 from shared.db.results import finish_jobs
 
@@ -57,6 +58,8 @@ class JobView:
 
     job: Job
     images: Sequence[tuple[Image, Verdict | None]]
+    # The newest feedback of each image that has any.
+    reviews: Mapping[UUID, Feedback] = field(default_factory=dict)
 
 
 def insert_job(session: Session, new: NewJob) -> UUID:
@@ -82,7 +85,7 @@ def insert_job(session: Session, new: NewJob) -> UUID:
     session.add_all(images)
     session.flush()
     waiting = [image.id for image in images if image.status == ImageStatus.QUEUED]
-    add_chunks(session, waiting, MAX_CHUNK)
+    add_chunks(session, waiting, MAX_CHUNK, bulk=new.kind is JobKind.CATALOG)
     if not waiting:
         finish_jobs(session, [job.id])
     return job.id
@@ -119,7 +122,7 @@ def get_job(session: Session, tenant_id: UUID, job_id: UUID) -> JobView | None:
 
 
 def load_views(session: Session, jobs: Sequence[Job]) -> list[JobView]:
-    """Return `jobs`, in their order, with images and verdicts; one query for all of them."""
+    """Return `jobs`, in their order, with images, verdicts and reviews; two queries for all."""
     rows = session.execute(
         select(Image, Verdict)
         .outerjoin(Verdict, Verdict.image_id == Image.id)
@@ -130,4 +133,5 @@ def load_views(session: Session, jobs: Sequence[Job]) -> list[JobView]:
     # The newest verdict of an image comes last and wins.
     for image, verdict in rows:
         newest[image.job_id][image.id] = (image, verdict)
-    return [JobView(job, list(newest[job.id].values())) for job in jobs]
+    reviews = newest_feedback(session, [image for of_job in newest.values() for image in of_job])
+    return [JobView(job, list(newest[job.id].values()), reviews) for job in jobs]

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import TERMINAL_JOB, ImageStatus, JobStatus, Label
-from shared.contracts.wire import ImageError, Job, JobImage, JobLinks, ListingVerdict, Verdict
+from shared.contracts.wire import (
+    ImageError,
+    Job,
+    JobImage,
+    JobLinks,
+    ListingVerdict,
+    Review,
+    Verdict,
+)
 from shared.db import models
 from shared.db.jobs import JobView
 from shared.present.listing import JudgedPhoto, listing_verdict
@@ -31,7 +39,9 @@ def job_body(view: JobView) -> Job:
         listing_id=job.listing_id,
         category=job.category,
         metadata=job.extra,
-        images=[_image(image, verdict) for image, verdict in view.images],
+        images=[
+            _image(image, verdict, view.reviews.get(image.id)) for image, verdict in view.images
+        ],
         verdict=_listing(view),
         links=JobLinks(self=path, wait=f"{path}?wait={MAX_WAIT_SECONDS}"),
     )
@@ -50,7 +60,33 @@ def image_error(image: models.Image) -> ImageError | None:
     return ImageError(code=code, detail=image.error_detail or IMAGE_ERROR_HELP[code])
 
 
-def _image(image: models.Image, verdict: models.Verdict | None) -> JobImage:
+def review_body(feedback: models.Feedback) -> Review:
+    """Return what a person said."""
+    overturns = feedback.model_label is not None and feedback.label != feedback.model_label
+    generated = feedback.label == Label.AI_GENERATED
+    return Review(
+        id=feedback.id,
+        label=Label.AI_GENERATED if generated else Label.REAL,
+        reason=feedback.reason,
+        reviewer=feedback.reviewer,
+        created_at=feedback.created_at,
+        model_version=feedback.model_version,
+        model_label=Label(feedback.model_label) if feedback.model_label else None,
+        overturns_verdict=overturns,
+        changed_label=feedback.overturned,
+    )
+
+
+def counting_label(verdict: models.Verdict | None, review: models.Feedback | None) -> Label | None:
+    """Return the label that counts: the reviewer's, else the model's."""
+    if review is not None:
+        return Label(review.label)
+    return Label(verdict.label) if verdict else None
+
+
+def _image(
+    image: models.Image, verdict: models.Verdict | None, review: models.Feedback | None
+) -> JobImage:
     return JobImage(
         id=image.id,
         filename=image.filename,
@@ -59,11 +95,14 @@ def _image(image: models.Image, verdict: models.Verdict | None) -> JobImage:
         width=image.width,
         height=image.height,
         error=image_error(image),
-        verdict=_verdict(verdict) if verdict else None,
+        verdict=verdict_body(verdict) if verdict else None,
+        review=review_body(review) if review else None,
+        label=counting_label(verdict, review),
     )
 
 
-def _verdict(verdict: models.Verdict) -> Verdict:
+def verdict_body(verdict: models.Verdict) -> Verdict:
+    """Return a model's judgement."""
     evidence: list[dict[str, Any]] = verdict.evidence
     return Verdict(
         label=Label(verdict.label),
@@ -78,8 +117,20 @@ def _listing(view: JobView) -> ListingVerdict | None:
     if not is_finished(view):
         return None
     photos = [
-        JudgedPhoto(image.id, image.filename, Label(verdict.label), verdict.probability)
+        photo
         for image, verdict in view.images
-        if verdict is not None
+        if (photo := _judged(image, verdict, view.reviews.get(image.id))) is not None
     ]
     return listing_verdict(photos, len(view.images) - len(photos))
+
+
+def _judged(
+    image: models.Image, verdict: models.Verdict | None, review: models.Feedback | None
+) -> JudgedPhoto | None:
+    label = counting_label(verdict, review)
+    if label is None:
+        return None
+    if review is not None:
+        certain = float(label == Label.AI_GENERATED)
+        return JudgedPhoto(image.id, image.filename, label, certain, reviewed=True)
+    return JudgedPhoto(image.id, image.filename, label, verdict.probability) if verdict else None

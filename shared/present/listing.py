@@ -19,6 +19,8 @@ class JudgedPhoto:
     filename: str
     label: Label
     probability: float
+    # A person decided: `label` is theirs, `probability` 0 or 1.
+    reviewed: bool = False
 
 
 def listing_verdict(photos: Sequence[JudgedPhoto], unjudged: int) -> ListingVerdict | None:
@@ -43,6 +45,8 @@ def listing_verdict(photos: Sequence[JudgedPhoto], unjudged: int) -> ListingVerd
 
 def _reason(photo: JudgedPhoto, deciding: int, judged: int, unjudged: int) -> str:
     chance = f"'{photo.filename}' with probability {photo.probability:.2f}"
+    if photo.reviewed:
+        chance = f"'{photo.filename}' by a reviewer's decision"
     match photo.label:
         case Label.AI_GENERATED:
             text = f"{deciding} of {judged} judged photos AI-generated, most clearly {chance}."

@@ -68,3 +68,12 @@ def test_the_verdict_is_the_gravest_label_in_any_order(photos, random):
 @pytest.mark.parametrize("label", list(Label))
 def test_every_label_has_a_reason_in_words(label):
     assert listing_verdict([photo(label, 0.5)], 0).reason.endswith(".")
+
+
+def test_a_reviewers_decision_is_named_as_such():
+    mine = JudgedPhoto(uuid4(), "a.jpg", Label.REAL, 0.0, reviewed=True)
+    verdict = listing_verdict([mine], 0)
+
+    assert verdict is not None
+    assert (verdict.label, verdict.probability) == (Label.REAL, 0.0)
+    assert "by a reviewer's decision" in verdict.reason

@@ -1,0 +1,75 @@
+"""Examples of the OpenAPI document for `/images/…`."""
+
+from typing import Any
+
+_IMAGE_ID = "0199f3c2-6f2c-7d01-8e1a-5b0d6f2a9c44"
+_JOB_ID = "0199f3c2-6f2b-7c43-9a55-3f1f8e0c7d10"
+_PATH = f"/images/{_IMAGE_ID}"
+
+FEEDBACK_EXAMPLE: dict[str, Any] = {
+    "label": "real",
+    "reason": "The seller sent the original file and a second photo of the same mug.",
+    "reviewer": "anna@trust",
+}
+REVIEW_EXAMPLE: dict[str, Any] = {
+    "id": "0199f3c9-1f2c-7d01-8e1a-5b0d6f2a9c45",
+    **FEEDBACK_EXAMPLE,
+    "created_at": "2026-11-22T17:07:00Z",
+    "model_version": "0.2.0",
+    "model_label": "ai_generated",
+    "overturns_verdict": True,
+    "changed_label": True,
+}
+_VERDICT: dict[str, Any] = {
+    "label": "ai_generated",
+    "probability": 0.97,
+    "confidence": 0.97,
+    "model_version": "0.2.0",
+    "evidence": [
+        {
+            "kind": "digital_source_type",
+            "says": "ai_generated",
+            "strength": "declared",
+            "detail": "IPTC digital source type trainedAlgorithmicMedia:"
+            " made by a trained generator.",
+            "found": {"where": "xmp", "value": "trainedAlgorithmicMedia"},
+        }
+    ],
+    "created_at": "2026-11-22T17:00:00.110Z",
+    "judged_with": {"false_accusation_budget": 0.01},
+    "reused_from": None,
+}
+IMAGE_EXAMPLE: dict[str, Any] = {
+    "id": _IMAGE_ID,
+    "job_id": _JOB_ID,
+    "listing_id": "L-1042",
+    "category": "kitchen",
+    "filename": "mug.jpg",
+    "source_url": None,
+    "status": "succeeded",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "content_type": "image/jpeg",
+    "size": 184210,
+    "width": 1024,
+    "height": 768,
+    "created_at": "2026-11-22T17:00:00Z",
+    "finished_at": "2026-11-22T17:00:00.110Z",
+    "error": None,
+    "label": "real",
+    "verdict": _VERDICT,
+    "verdicts": [_VERDICT],
+    "review": REVIEW_EXAMPLE,
+    "links": {
+        "self": _PATH,
+        "job": f"/jobs/{_JOB_ID}",
+        "feedback": f"{_PATH}/feedback",
+        "heatmap": f"{_PATH}/heatmap",
+        "evidence": f"{_PATH}/evidence",
+    },
+}
+PENDING_EXAMPLE: dict[str, Any] = {
+    "status": "queued",
+    "image_id": _IMAGE_ID,
+    "model_version": "0.2.0",
+    "links": {"self": f"{_PATH}/heatmap"},
+}
