@@ -6,7 +6,9 @@ OUTBOX_UNSENT = Gauge("detector_outbox_unsent_messages", "Due messages the broke
 OUTBOX_AGE = Gauge("detector_outbox_oldest_seconds", "Age of the oldest due unsent message.")
 IMAGES = Gauge("detector_images_open", "Images not yet terminal, by status.", ["status"])
 OLDEST = Gauge("detector_images_oldest_queued_seconds", "Age of the oldest image still queued.")
-BROKER_DEPTH = Gauge("detector_broker_inference_messages", "Chunk messages waiting in the broker.")
+BROKER_DEPTH = Gauge(
+    "detector_broker_inference_messages", "Chunk messages waiting in the broker.", ["queue"]
+)
 BROKER_UP = Gauge("detector_broker_up", "1 while the broker answers.")
 RESCUED = Counter(
     "detector_images_rescued_total",

@@ -9,6 +9,7 @@ from celery import Celery
 
 from services.maintenance import metrics
 from services.maintenance.settings import MaintenanceSettings
+from shared.contracts.tasks import QUEUE_INFERENCE, QUEUE_INFERENCE_BULK
 from shared.core.logging import get_logger
 from shared.db import outbox, rescue
 from shared.db.engine import SessionFactory
@@ -19,6 +20,8 @@ from shared.queue.relay import publish_due
 log = get_logger(__name__)
 
 _REQUEUE_AT_ONCE = 5000
+# Queues of chunk messages, and whether they hold catalogs' photos.
+_BULK_OF_QUEUE = {QUEUE_INFERENCE: False, QUEUE_INFERENCE_BULK: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +92,19 @@ class Sweeps:
     def _requeue_lost(self) -> None:
         try:
             forgot = self.broker.forgot_everything()
-            depth = self.broker.depth()
+            depths = {queue: self.broker.depth(queue) for queue in _BULK_OF_QUEUE}
         except redis.RedisError as error:
             metrics.BROKER_UP.set(0)
             log.warning("broker.away", error=str(error))
             return
         metrics.BROKER_UP.set(1)
-        metrics.BROKER_DEPTH.set(depth)
-        lost = self._requeue_older_than(self._patience(forgot, depth))
-        if lost:
-            metrics.RESCUED.labels("message_lost").inc(lost)
-            log.warning("message.lost", images=lost, broker_forgot=forgot)
+        for queue, depth in depths.items():
+            metrics.BROKER_DEPTH.labels(queue).set(depth)
+            patience = self._patience(forgot, depth)
+            lost = self._requeue_older_than(patience, bulk=_BULK_OF_QUEUE[queue])
+            if lost:
+                metrics.RESCUED.labels("message_lost").inc(lost)
+                log.warning("message.lost", queue=queue, images=lost, broker_forgot=forgot)
 
     def _patience(self, forgot: bool, depth: int) -> float:
         if forgot:
@@ -108,14 +113,14 @@ class Sweeps:
             return self.settings.maintenance_lost_after_seconds
         return self.settings.maintenance_lost_in_backlog_seconds
 
-    def _requeue_older_than(self, seconds: float) -> int:
+    def _requeue_older_than(self, seconds: float, *, bulk: bool) -> int:
         with self.sessions() as session:
             before = rescue.database_time(session) - timedelta(seconds=seconds)
         total = 0
         requeued: list[UUID] = []
         while not total or len(requeued) == _REQUEUE_AT_ONCE:
             with self.sessions.begin() as session:
-                requeued = rescue.requeue_lost(session, before, _REQUEUE_AT_ONCE)
+                requeued = rescue.requeue_lost(session, before, _REQUEUE_AT_ONCE, bulk=bulk)
             if not requeued:
                 break
             total += len(requeued)

@@ -36,6 +36,7 @@ def main() -> int:
         metrics_port=server.server_port,
         pid=os.getpid(),
     )
+    worker.bulk.start()
     consume(
         worker.celery, QUEUE_INFERENCE, settings.log_level, "threads", settings.worker_concurrency
     )

@@ -1,8 +1,8 @@
 """Batches form across chunks: full, or the oldest has waited long enough."""
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,10 +26,33 @@ class _Item:
     future: "Future[float]" = field(default_factory=Future)
 
 
+class _Lane:
+    """Images of one kind that wait for their batch."""
+
+    def __init__(self, max_batch: int) -> None:
+        self.max_batch = max_batch
+        self.items: deque[_Item] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        # Bounded: a slow engine holds the decoders up instead of filling the memory.
+        return len(self.items) >= 4 * self.max_batch
+
+    @property
+    def has_batch(self) -> bool:
+        return len(self.items) >= self.max_batch
+
+    def take(self) -> list[_Item]:
+        return [self.items.popleft() for _ in range(min(self.max_batch, len(self.items)))]
+
+
 class MicroBatcher:
     """One thread that gathers images and runs the engine on them.
 
-    A batch that fails is run again one by one, so that one bad image fails alone (G4).
+    Photos that somebody waits for go first: catalogs' photos (`bulk`) get a forward pass only when
+    no other waits, in batches of their own that are smaller, since the one under way must end
+    before anything else begins. A batch that fails is run again one by one, so that one bad image
+    fails alone (G4).
     """
 
     def __init__(
@@ -38,47 +61,55 @@ class MicroBatcher:
         max_batch: int,
         max_wait_seconds: float,
         observe: Callable[[int, float], None] = lambda _size, _seconds: None,
+        max_bulk_batch: int | None = None,
     ) -> None:
         """`observe` is told the size and the duration in seconds of every forward pass."""
         self._predict = predict
-        self._max_batch = max_batch
         self._max_wait = max_wait_seconds
         self._observe = observe
-        # Bounded: a slow engine holds the decoders up instead of filling the memory.
-        self._queue: queue.Queue[_Item | None] = queue.Queue(maxsize=4 * max_batch)
+        self._urgent = _Lane(max_batch)
+        self._bulk = _Lane(max_bulk_batch or max_batch)
+        self._changed = threading.Condition()
+        self._closing = False
         self._thread = threading.Thread(target=self._loop, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, image: Images) -> "Future[float]":
+    def submit(self, image: Images, *, bulk: bool = False) -> "Future[float]":
         """Queue one image; the future yields its logit, or raises BatchError."""
         item = _Item(image)
-        self._queue.put(item)
+        lane = self._bulk if bulk else self._urgent
+        with self._changed:
+            self._changed.wait_for(lambda: not lane.is_full)
+            lane.items.append(item)
+            self._changed.notify_all()
         return item.future
 
     def close(self) -> None:
         """Run what is queued, then end the thread. Nothing may be submitted afterwards."""
-        self._queue.put(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
         self._thread.join()
 
     def _loop(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch, closing = self._gather(first)
+        while batch := self._gather():
             self._run(batch)
-            if closing:
-                return
 
-    def _gather(self, first: _Item) -> tuple[list[_Item], bool]:
-        batch = [first]
-        deadline = time.monotonic() + self._max_wait
-        while len(batch) < self._max_batch:
-            try:
-                item = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, True
-            batch.append(item)
-        return batch, False
+    def _gather(self) -> list[_Item]:
+        """Return the next batch; empty once closed and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._urgent.items or self._bulk.items or self._closing)
+            deadline = time.monotonic() + self._max_wait
+            # A bulk batch that still forms gives way to a photo that arrives meanwhile.
+            while not self._is_ready() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            batch = (self._urgent if self._urgent.items else self._bulk).take()
+            self._changed.notify_all()
+            return batch
+
+    def _is_ready(self) -> bool:
+        lane = self._urgent if self._urgent.items else self._bulk
+        return self._closing or lane.has_batch
 
     def _run(self, batch: Sequence[_Item]) -> None:
         try:

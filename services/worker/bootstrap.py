@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from celery import Celery
 from sqlalchemy import Engine as DatabaseEngine
 
+from services.worker.bulk import BulkConsumers
 from services.worker.chunk import ChunkProcessor
 from services.worker.engines.select import load_engine
 from services.worker.leases import LeaseKeeper
@@ -12,7 +13,7 @@ from services.worker.model_watch import ModelWatch, Source, first_model
 from services.worker.pipeline import InferencePipeline
 from services.worker.serving import LoadedModel, Loader, ModelServer
 from services.worker.settings import WorkerSettings
-from services.worker.tasks import register
+from services.worker.tasks import register, run_chunk
 from shared.db.engine import make_engine, make_session_factory
 from shared.ml.errors import PackageError
 from shared.ml.package import ModelPackage
@@ -31,12 +32,14 @@ class Worker:
     watch: ModelWatch | None
     processor: ChunkProcessor
     keeper: LeaseKeeper
+    bulk: BulkConsumers
     database: DatabaseEngine
 
     def close(self) -> None:
         """Finish what is under way, then release everything."""
         if self.watch:
             self.watch.close()
+        self.bulk.join()
         self.server.close()
         self.keeper.close()
         self.database.dispose()
@@ -63,7 +66,13 @@ def build_worker(settings: WorkerSettings) -> Worker:
     celery = make_celery(settings.redis_url.get_secret_value(), "worker")
     celery.conf.worker_soft_shutdown_timeout = settings.worker_shutdown_seconds
     register(celery, processor)
-    return Worker(celery, server, watch, processor, keeper, database)
+    bulk = BulkConsumers(
+        celery,
+        lambda ids: run_chunk(processor, ids),
+        settings.worker_bulk_concurrency,
+        settings.worker_shutdown_seconds,
+    )
+    return Worker(celery, server, watch, processor, keeper, bulk, database)
 
 
 def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
@@ -80,6 +89,7 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
             settings.worker_decode_threads,
             settings.worker_batch_wait_ms / 1000,
             settings.worker_max_pixels,
+            settings.worker_bulk_threads,
         )
         return LoadedModel(package, digest, engine, pipeline)
 

@@ -17,7 +17,7 @@ from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
 from shared.db import leases
 from shared.db.engine import SessionFactory
-from shared.db.leases import LeasedImage
+from shared.db.leases import Lease, LeasedImage
 from shared.db.outbox import add_chunks
 from shared.db.results import Failed, Judged, settle
 
@@ -75,7 +75,7 @@ class ChunkProcessor:
             return ChunkReport(len(image_ids), 0, Counter(), 0, [], [])
         with self._keeper.keep(lease.id, [image.id for image in lease.images]):
             outcomes = list(self._judge.run(lease.images))
-            settled, finished = self._transact(lambda s: _store(s, lease.id, outcomes))
+            settled, finished = self._transact(lambda s: _store(s, lease, outcomes))
         lost = len(outcomes) - settled
         if lost:
             LEASES_LOST.inc(lost)
@@ -100,19 +100,20 @@ class ChunkProcessor:
             return work(session)
 
 
-def _store(session: Session, lease_id: UUID, outcomes: Sequence[Outcome]) -> tuple[int, int]:
+def _store(session: Session, lease: Lease, outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """Write everything; returns (images settled or released, jobs finished)."""
     final = [o for o in outcomes if isinstance(o, Judged | Failed)]
-    settled, finished = settle(session, lease_id, final)
-    later: defaultdict[float, list[UUID]] = defaultdict(list)
+    settled, finished = settle(session, lease.id, final)
+    bulk = {image.id: image.bulk for image in lease.images}
+    later: defaultdict[tuple[float, bool], list[UUID]] = defaultdict(list)
     for outcome in outcomes:
         if isinstance(outcome, Postponed):
             delay = min(_MAX_DELAY_SECONDS, 2.0 ** min(outcome.attempts, 10))
-            later[delay].append(outcome.image_id)
+            later[delay, bulk[outcome.image_id]].append(outcome.image_id)
     released = 0
-    for delay, ids in later.items():
-        held = leases.release(session, lease_id, ids, delay)
-        add_chunks(session, held, MAX_CHUNK, delay)
+    for (delay, is_bulk), ids in later.items():
+        held = leases.release(session, lease.id, ids, delay)
+        add_chunks(session, held, MAX_CHUNK, delay, bulk=is_bulk)
         released += len(held)
     return len(settled) + released, len(finished)
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.worker.batcher import BatchError, MicroBatcher
+from services.worker.bulk import yield_to_others
 from services.worker.engines.port import Engine, Images
 from services.worker.metrics import BATCH_SIZE, SECOND_LOOKS, STAGE_SECONDS
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
@@ -24,6 +25,8 @@ from shared.storage.port import ObjectStore
 
 # Reads that gave other bytes than were stored, before the object is given up as damaged.
 MAX_CORRUPT_READS = 8
+# A bulk batch is this part of a full one: a lone photo may have to wait for the one under way.
+BULK_BATCH_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,34 @@ class InferencePipeline:
         decode_threads: int,
         batch_wait_seconds: float,
         max_pixels: int,
+        bulk_threads: int = 2,
     ) -> None:
         self._store = store
         self._manifest = package.manifest
         self._max_pixels = max_pixels
         self._fetchers = ThreadPoolExecutor(fetch_threads, thread_name_prefix="fetch")
+        # Catalogs' photos have threads of their own, which fetch and decode: were they to queue for
+        # the others, a lone photo would wait behind a whole chunk.
+        self._bulk = ThreadPoolExecutor(
+            bulk_threads, thread_name_prefix="bulk", initializer=yield_to_others
+        )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._batcher = MicroBatcher(
-            engine.predict, engine.batch_size, batch_wait_seconds, _observe_batch
+            engine.predict,
+            engine.batch_size,
+            batch_wait_seconds,
+            _observe_batch,
+            max(1, engine.batch_size // BULK_BATCH_SHARE),
         )
 
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
         """Yield one outcome for each image, in order; never raises for an image's own fault."""
-        staged = [self._fetchers.submit(self._stage, image) for image in images]
+        staged = [
+            self._bulk.submit(self._stage, image, decode_here=True)
+            if image.bulk
+            else self._fetchers.submit(self._stage, image)
+            for image in images
+        ]
         # All first looks before any verdict: the second looks of a chunk share batches.
         looks = [
             self._first_look(image, future.result())
@@ -95,16 +113,21 @@ class InferencePipeline:
         """Finish what is under way and end the threads."""
         self._fetchers.shutdown()
         self._decoders.shutdown()
+        self._bulk.shutdown()
         self._batcher.close()
 
-    def _stage(self, image: LeasedImage) -> _Staged:
+    def _stage(self, image: LeasedImage, *, decode_here: bool = False) -> _Staged:
         """Fetch and decode. The fetching thread waits for its decode, which bounds the memory."""
         try:
             data = _timed("fetch", lambda: self._fetch(image))
-            array = self._decoders.submit(_timed, "decode", lambda: self._decode(data)).result()
+            if decode_here:
+                array = _timed("decode", lambda: self._decode(data))
+            else:
+                decoding = self._decoders.submit(_timed, "decode", lambda: self._decode(data))
+                array = decoding.result()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
             return _explain(image, error)
-        return _Submitted(array, self._batcher.submit(array))
+        return _Submitted(array, self._batcher.submit(array, bulk=image.bulk))
 
     def _fetch(self, image: LeasedImage) -> bytes:
         return self._store.get(image.object_key, image.size, image.sha256)
@@ -123,7 +146,7 @@ class InferencePipeline:
         if recheck is None or not needs_second_look(judgement, self._manifest):
             return _Look(judgement, None)
         again = reencode(staged.array, recheck.jpeg_quality)
-        return _Look(judgement, self._batcher.submit(again))
+        return _Look(judgement, self._batcher.submit(again, bulk=image.bulk))
 
     def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
         judgement = look.judgement

@@ -18,6 +18,10 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_fetch_threads: int = Field(default=8, ge=1)
     # Threads that decode (Pillow releases the GIL while it does).
     worker_decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    # Chunks of bulk catalogs under way at once, besides the former; 0 leaves catalogs to others.
+    worker_bulk_concurrency: int = Field(default=2, ge=0)
+    # Threads that fetch and decode catalogs' photos, at a lower CPU priority than the others.
+    worker_bulk_threads: int = Field(default_factory=lambda: (os.cpu_count() or 1) + 1, ge=1)
     # "auto" takes CUDA torch where a GPU is, else OpenVINO on the CPU.
     worker_engine: Literal["auto", "openvino", "torch"] = "auto"
     # Images of one forward pass at most; 0 takes the engine's own (16 on CPU, 128 on GPU).

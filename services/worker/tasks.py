@@ -21,10 +21,11 @@ def register(app: Celery, processor: ChunkProcessor) -> None:
     @app.task(name=INFER_CHUNK)
     def infer_chunk(image_ids: Sequence[str]) -> None:
         """Judge a chunk of image ids; delivered twice, it finds nothing to lease."""
-        _run(processor, [UUID(image_id) for image_id in image_ids])
+        run_chunk(processor, [UUID(image_id) for image_id in image_ids])
 
 
-def _run(processor: ChunkProcessor, image_ids: Sequence[UUID]) -> None:
+def run_chunk(processor: ChunkProcessor, image_ids: Sequence[UUID]) -> None:
+    """Judge a chunk, and tell logs and metrics of it."""
     started = time.perf_counter()
     result = "error"
     try:

@@ -30,7 +30,7 @@ WHERE jobs.id = images.job_id AND images.id IN (
     SELECT id FROM images WHERE id = ANY(:ids) AND status = 'queued'
     ORDER BY id FOR UPDATE SKIP LOCKED)
 RETURNING images.id, images.job_id, images.object_key, images.sha256, images.size,
-    images.attempts, jobs.request_id
+    images.attempts, jobs.request_id, jobs.kind = 'catalog' AS bulk
 """)
 
 _RENEW = text("""
@@ -59,6 +59,8 @@ class LeasedImage:
     # Leases so far, this one included.
     attempts: int
     request_id: str
+    # A catalog's: it yields to photos that somebody waits for.
+    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from shared.contracts.tasks import TOPIC_INFER_CHUNK
+from shared.contracts.tasks import TOPIC_INFER_BULK_CHUNK, TOPIC_INFER_CHUNK
 from shared.db.models import OutboxMessage
 
 
@@ -23,14 +23,22 @@ class Unsent:
 
 
 def add_chunks(
-    session: Session, image_ids: Sequence[UUID], chunk_size: int, delay: float = 0.0
+    session: Session,
+    image_ids: Sequence[UUID],
+    chunk_size: int,
+    delay: float = 0.0,
+    *,
+    bulk: bool = False,
 ) -> None:
-    """Queue `image_ids` as messages of at most `chunk_size`, due in `delay` seconds."""
+    """Queue `image_ids` as messages of at most `chunk_size`, due in `delay` seconds.
+
+    `bulk` says that they are a catalog's: they go to the queue that yields to the other.
+    """
     for start in range(0, len(image_ids), chunk_size):
         chunk = [str(image_id) for image_id in image_ids[start : start + chunk_size]]
         session.add(
             OutboxMessage(
-                topic=TOPIC_INFER_CHUNK,
+                topic=TOPIC_INFER_BULK_CHUNK if bulk else TOPIC_INFER_CHUNK,
                 payload={"image_ids": chunk},
                 available_at=func.now() + timedelta(seconds=delay),
             )

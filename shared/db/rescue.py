@@ -24,16 +24,16 @@ WHERE id IN (
     SELECT id FROM images
     WHERE status = 'running' AND lease_expires_at < clock_timestamp() AND crashes + 1 < :max_crashes
     ORDER BY lease_expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING id, (SELECT kind = 'catalog' FROM jobs WHERE jobs.id = images.job_id) AS bulk
 """)
 
 # Only while the outbox is empty: what still waits there was not lost, only not sent yet.
 _LOST = text("""
 UPDATE images SET enqueued_at = now()
 WHERE id IN (
-    SELECT id FROM images
-    WHERE status = 'queued' AND enqueued_at < :before
-    ORDER BY enqueued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    SELECT i.id FROM images i JOIN jobs j ON j.id = i.job_id
+    WHERE i.status = 'queued' AND i.enqueued_at < :before AND (j.kind = 'catalog') = :bulk
+    ORDER BY i.enqueued_at LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
 AND NOT EXISTS (SELECT 1 FROM outbox WHERE sent_at IS NULL AND available_at <= now())
 RETURNING id, crashes
 """)
@@ -56,19 +56,23 @@ def rescue_expired(session: Session, max_crashes: int, limit: int = 1000) -> Res
     doomed = session.execute(_EXHAUSTED, {"max_crashes": max_crashes, "limit": limit})
     failed = exhaust(session, list(doomed.scalars()))
     expired = session.execute(_EXPIRED, {"max_crashes": max_crashes, "limit": limit})
-    requeued = list(expired.scalars())
-    add_chunks(session, requeued, 1)
-    return Rescued(requeued, failed)
+    requeued = expired.all()
+    for bulk in (False, True):
+        add_chunks(session, [row.id for row in requeued if row.bulk == bulk], 1, bulk=bulk)
+    return Rescued([row.id for row in requeued], failed)
 
 
-def requeue_lost(session: Session, before: datetime, limit: int = 5000) -> list[UUID]:
+def requeue_lost(
+    session: Session, before: datetime, limit: int = 5000, *, bulk: bool = False
+) -> list[UUID]:
     """Queue again what was queued before that instant and is unleased; returns the image ids.
 
-    A message that was not lost after all does no harm: the second finds nothing to lease.
+    Each call sees to one queue: that of catalogs with `bulk`, else the other. A message that was
+    not lost after all does no harm: the second finds nothing to lease.
     """
-    rows = session.execute(_LOST, {"before": before, "limit": limit}).all()
-    add_chunks(session, [row.id for row in rows if row.crashes == 0], MAX_CHUNK)
-    add_chunks(session, [row.id for row in rows if row.crashes > 0], 1)
+    rows = session.execute(_LOST, {"before": before, "limit": limit, "bulk": bulk}).all()
+    add_chunks(session, [row.id for row in rows if row.crashes == 0], MAX_CHUNK, bulk=bulk)
+    add_chunks(session, [row.id for row in rows if row.crashes > 0], 1, bulk=bulk)
     return [row.id for row in rows]
 
 

@@ -7,6 +7,7 @@ from shared.contracts.tasks import (
     CHECK_INVARIANTS,
     INFER_CHUNK,
     QUEUE_INFERENCE,
+    QUEUE_INFERENCE_BULK,
     QUEUE_MAINTENANCE,
     RESCUE_LEASES,
     SWEEP_OUTBOX,
@@ -27,7 +28,7 @@ def make_celery(redis_url: str, name: str = "detector") -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_default_queue=QUEUE_INFERENCE,
-        task_queues=[Queue(QUEUE_INFERENCE), Queue(QUEUE_MAINTENANCE)],
+        task_queues=[Queue(QUEUE_INFERENCE), Queue(QUEUE_INFERENCE_BULK), Queue(QUEUE_MAINTENANCE)],
         task_create_missing_queues=False,
         task_routes={
             INFER_CHUNK: {"queue": QUEUE_INFERENCE},

@@ -26,9 +26,9 @@ class Broker:
         """
         return bool(self._redis.set(_EPOCH_KEY, "1", nx=True))
 
-    def depth(self) -> int:
-        """Return how many inference messages wait undelivered."""
-        return int(self._redis.llen(QUEUE_INFERENCE))
+    def depth(self, queue: str = QUEUE_INFERENCE) -> int:
+        """Return how many messages of `queue` wait undelivered."""
+        return int(self._redis.llen(queue))
 
     def close(self) -> None:
         """Close the connections."""

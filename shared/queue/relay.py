@@ -8,7 +8,13 @@ import threading
 
 from celery import Celery
 
-from shared.contracts.tasks import INFER_CHUNK, TOPIC_INFER_CHUNK
+from shared.contracts.tasks import (
+    INFER_CHUNK,
+    QUEUE_INFERENCE,
+    QUEUE_INFERENCE_BULK,
+    TOPIC_INFER_BULK_CHUNK,
+    TOPIC_INFER_CHUNK,
+)
 from shared.core.errors import QueueUnavailable
 from shared.core.logging import get_logger
 from shared.db import outbox
@@ -16,7 +22,11 @@ from shared.db.engine import SessionFactory
 
 log = get_logger(__name__)
 
-_TASK_OF_TOPIC = {TOPIC_INFER_CHUNK: INFER_CHUNK}
+# Task and queue of each topic.
+_ROUTES = {
+    TOPIC_INFER_CHUNK: (INFER_CHUNK, QUEUE_INFERENCE),
+    TOPIC_INFER_BULK_CHUNK: (INFER_CHUNK, QUEUE_INFERENCE_BULK),
+}
 BATCH = 100
 
 
@@ -31,7 +41,8 @@ def publish_due(sessions: SessionFactory, celery: Celery, limit: int = BATCH) ->
         sent: list[int] = []
         for message in outbox.claim(session, limit):
             try:
-                celery.send_task(_TASK_OF_TOPIC[message.topic], kwargs=message.payload)
+                task, queue = _ROUTES[message.topic]
+                celery.send_task(task, kwargs=message.payload, queue=queue)
             except Exception as error:  # noqa: BLE001  # transports raise their own and socket errors
                 failure = error
                 break

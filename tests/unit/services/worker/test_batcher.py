@@ -82,3 +82,51 @@ def test_closing_runs_what_is_queued():
     release.set()
     closer.join(5)
     assert [future.result(0) for future in futures] == [0, 1, 2]
+
+
+class Gate:
+    """An engine that waits for permission before each batch, and notes the batches."""
+
+    def __init__(self) -> None:
+        self.began = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self.batches: list[list[int]] = []
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.batches.append([int(value) for value in images[:, 0, 0, 0]])
+        self.began.release()
+        assert self.go.acquire(timeout=5)
+        return first_pixel(images)
+
+
+def test_bulk_images_yield_to_those_that_came_later():
+    gate = Gate()
+    batcher = MicroBatcher(gate, max_batch=4, max_wait_seconds=0.3, max_bulk_batch=2)
+    bulk = [batcher.submit(image(value), bulk=True) for value in range(1, 7)]
+    assert gate.began.acquire(timeout=5)
+    urgent = [batcher.submit(image(value)) for value in (101, 102)]
+    for _ in range(4):
+        gate.go.release()
+    assert [future.result(5) for future in urgent] == [101, 102]
+    assert [future.result(5) for future in bulk] == [1, 2, 3, 4, 5, 6]
+    # The batch under way ended; then the others; bulk batches are the smaller ones, and unmixed.
+    assert gate.batches == [[1, 2], [101, 102], [3, 4], [5, 6]]
+    batcher.close()
+
+
+def test_a_full_bulk_lane_does_not_keep_others_out():
+    gate = Gate()
+    batcher = MicroBatcher(gate, max_batch=1, max_wait_seconds=0, max_bulk_batch=1)
+    # One is under way, four wait: a sixth has to wait for a place.
+    bulk = [batcher.submit(image(value), bulk=True) for value in range(5)]
+    filler = threading.Thread(target=lambda: bulk.append(batcher.submit(image(5), bulk=True)))
+    filler.start()
+    assert gate.began.acquire(timeout=5)
+    urgent = batcher.submit(image(100))
+    for _ in range(7):
+        gate.go.release()
+    assert urgent.result(5) == 100
+    filler.join(5)
+    assert sorted(future.result(5) for future in bulk) == [0, 1, 2, 3, 4, 5]
+    assert gate.batches[1] == [100]
+    batcher.close()
