@@ -93,6 +93,13 @@ class Image(Base):
             postgresql_where=text("status = 'running'"),
         ),
         Index("ix_images_queued", "enqueued_at", postgresql_where=text("status = 'queued'")),
+        # Counts what a tenant has waiting, for its quota.
+        Index(
+            "ix_images_open",
+            "tenant_id",
+            "job_id",
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
         Index("ix_images_sha256", "tenant_id", "sha256"),
     )
 
