@@ -14,9 +14,6 @@ from shared.db.job_list import Place
 from shared.db.models import Catalog
 from shared.db.results import cancel_jobs
 
-# Wakes the ingest service; without payload.
-CHANNEL_CATALOG_READY = "catalog_ready"
-
 
 @dataclass(frozen=True, slots=True)
 class NewCatalog:
@@ -104,7 +101,7 @@ SELECT id FROM jobs WHERE catalog_id = :catalog_id AND status IN ('queued', 'run
 
 
 def insert_catalog(session: Session, new: NewCatalog) -> Catalog:
-    """Write the row; the ingest service is woken at commit."""
+    """Write the row; the ingest service finds it within a second."""
     catalog = Catalog(
         id=new.id,
         tenant_id=new.tenant_id,
@@ -118,7 +115,6 @@ def insert_catalog(session: Session, new: NewCatalog) -> Catalog:
     )
     session.add(catalog)
     session.flush()
-    session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL_CATALOG_READY})
     session.refresh(catalog)
     return catalog
 
@@ -179,7 +175,6 @@ def cancel_catalog(session: Session, tenant_id: UUID, catalog_id: UUID) -> tuple
         """),
         {"id": catalog_id},
     )
-    session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL_CATALOG_READY})
     jobs = list(session.execute(_OPEN_JOBS, {"catalog_id": catalog_id}).scalars())
     cancelled = len(cancel_jobs(session, jobs)) if jobs else 0
     session.expire_all()  # the statements above went past the session's rows

@@ -14,7 +14,7 @@ from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
 from shared.core.settings import BaseAppSettings
 from shared.storage.port import sha256_hex
 
-_MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
 _EXISTS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
@@ -22,6 +22,27 @@ class _Response(Protocol):
     def read(self) -> bytes: ...
     def close(self) -> None: ...
     def release_conn(self) -> None: ...
+
+
+def make_client(settings: BaseAppSettings, connections: int) -> Minio:
+    """Return the client that `settings` describe; connects on first use."""
+    url = urlsplit(str(settings.s3_endpoint))
+    seconds = settings.s3_timeout_seconds
+    pool = urllib3.PoolManager(
+        maxsize=connections,
+        timeout=urllib3.Timeout(connect=min(seconds, 3.0), read=seconds),
+        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=certifi.where(),
+    )
+    return Minio(
+        url.netloc,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        secure=url.scheme == "https",
+        region=settings.s3_region,
+        http_client=pool,
+    )
 
 
 class S3ObjectStore:
@@ -39,26 +60,7 @@ class S3ObjectStore:
     @classmethod
     def from_settings(cls, settings: BaseAppSettings, connections: int = 32) -> "S3ObjectStore":
         """Return the store that `settings` describe; connects on first use."""
-        url = urlsplit(str(settings.s3_endpoint))
-        seconds = settings.s3_timeout_seconds
-        pool = urllib3.PoolManager(
-            maxsize=connections,
-            timeout=urllib3.Timeout(connect=min(seconds, 3.0), read=seconds),
-            retries=urllib3.Retry(
-                total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]
-            ),
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=certifi.where(),
-        )
-        client = Minio(
-            url.netloc,
-            access_key=settings.s3_access_key.get_secret_value(),
-            secret_key=settings.s3_secret_key.get_secret_value(),
-            secure=url.scheme == "https",
-            region=settings.s3_region,
-            http_client=pool,
-        )
-        return cls(client, settings.s3_bucket, settings.s3_region)
+        return cls(make_client(settings, connections), settings.s3_bucket, settings.s3_region)
 
     def ensure_ready(self) -> None:
         """Create the bucket when missing."""
@@ -90,7 +92,7 @@ class S3ObjectStore:
                 response.close()
                 response.release_conn()
         except S3Error as error:
-            if error.code in _MISSING:
+            if error.code in MISSING_CODES:
                 raise ObjectMissing(key) from error
             raise StorageError(f"get {key!r}: {error.code}") from error
         except (MinioException, HTTPError, OSError) as error:

@@ -1,0 +1,1 @@
+"""Where a catalog's rows come from: manifests, archives, prefixes of a bucket."""

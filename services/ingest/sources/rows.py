@@ -1,0 +1,124 @@
+"""Rows of a catalog as its source gives them, before any photo is fetched."""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
+from shared.core.errors import DetectorError
+
+MAX_TEXT = 200
+MAX_SOURCE = 2048
+# Control characters, and surrogates, which UTF-8 cannot write.
+_UNSTORABLE = frozenset({"Cc", "Cs"})
+
+# Where reading goes on: a JSON object that only its source understands.
+Position = dict[str, Any]
+# Returns a photo's bytes, at most that many; raises RowProblem, or StorageError to try later.
+ReadPhoto = Callable[[int], bytes]
+
+
+class RowProblem(DetectorError):
+    """One row gives no photo; the others are not concerned."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class SourceProblem(DetectorError):
+    """The rest of the catalog cannot be read; trying again will not help."""
+
+    def __init__(self, code: CatalogErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row: how to read its photo, or why it has none."""
+
+    line: int
+    # The URL, key or file name as given, fit to be stored.
+    source: str
+    # Where reading goes on behind this row.
+    after: Position
+    read: ReadPhoto | None = None
+    custom_id: str | None = None
+    listing_id: str | None = None
+    category: str | None = None
+    source_url: str | None = None
+    problem: RowProblem | None = None
+
+
+class Source(Protocol):
+    """One catalog, opened."""
+
+    def rows(self, position: Position) -> Iterator[SourceRow]:
+        """Yield the rows behind `position` ({} for all).
+
+        Raises SourceProblem, StorageError.
+        """
+
+
+class PhotoReaders(Protocol):
+    """How photos are read that a manifest names."""
+
+    def by_url(self, url: str) -> ReadPhoto:
+        """Return what fetches `url`."""
+
+    def by_key(self, key: str) -> ReadPhoto:
+        """Return what reads the tenant's object `key`."""
+
+
+def storable(text: str, length: int = MAX_SOURCE) -> str:
+    """Return `text` fit for a text column and for people: cut, bad characters replaced."""
+    return "".join(
+        "\ufffd" if unicodedata.category(character) in _UNSTORABLE else character
+        for character in text[:length]
+    )
+
+
+def row_of(
+    line: int, after: Position, fields: Mapping[str, Any], photos: PhotoReaders
+) -> SourceRow:
+    """Return the row that `fields` (url or key, custom_id, listing_id, category) describe."""
+    source = ""
+    try:
+        url, key = _text(fields, "url", MAX_SOURCE), _text(fields, "key", MAX_SOURCE)
+        source = url or key or ""
+        if (url is None) == (key is None):
+            raise _invalid("give either url or key")
+        custom_id, listing_id, category = (
+            _text(fields, name, MAX_TEXT) for name in ("custom_id", "listing_id", "category")
+        )
+    except RowProblem as problem:
+        return SourceRow(line, source, after, problem=problem)
+    read = photos.by_url(url) if url is not None else photos.by_key(key or "")
+    return SourceRow(line, source, after, read, custom_id, listing_id, category, source_url=url)
+
+
+def bad_row(line: int, after: Position, raw: str, detail: str) -> SourceRow:
+    """Return a row that cannot be read; `raw` is what stands there."""
+    return SourceRow(line, storable(raw, MAX_TEXT), after, problem=_invalid(detail))
+
+
+def _text(fields: Mapping[str, Any], name: str, longest: int) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _invalid(f"{name} is not text")
+    text = str(value).strip()
+    if len(text) > longest:
+        raise _invalid(f"{name} has more than {longest} characters")
+    if any(unicodedata.category(character) in _UNSTORABLE for character in text):
+        raise _invalid(f"{name} holds control characters")
+    return text or None
+
+
+def _invalid(detail: str) -> RowProblem:
+    return RowProblem(RowErrorCode.INVALID_ROW.value, detail)
