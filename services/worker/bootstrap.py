@@ -8,9 +8,12 @@ from sqlalchemy import Engine as DatabaseEngine
 from services.worker.bulk import BulkConsumers
 from services.worker.chunk import ChunkProcessor
 from services.worker.engines.select import load_engine
+from services.worker.heatmaps import HeatmapMaker
+from services.worker.heatmaps import register as register_heatmaps
 from services.worker.leases import LeaseKeeper
 from services.worker.model_watch import ModelWatch, Source, first_model
 from services.worker.pipeline import InferencePipeline
+from services.worker.provenance import Provenance
 from services.worker.serving import LoadedModel, Loader, ModelServer
 from services.worker.settings import WorkerSettings
 from services.worker.tasks import register, run_chunk
@@ -66,6 +69,7 @@ def build_worker(settings: WorkerSettings) -> Worker:
     celery = make_celery(settings.redis_url.get_secret_value(), "worker")
     celery.conf.worker_soft_shutdown_timeout = settings.worker_shutdown_seconds
     register(celery, processor)
+    register_heatmaps(celery, HeatmapMaker(sessions, server, store))
     bulk = BulkConsumers(
         celery,
         lambda ids: run_chunk(processor, ids),
@@ -90,6 +94,11 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
             settings.worker_batch_wait_ms / 1000,
             settings.worker_max_pixels,
             settings.worker_bulk_threads,
+            provenance=Provenance(
+                settings.worker_provenance_conclusive,
+                settings.worker_provenance_trust_anchors,
+                settings.worker_provenance_seconds,
+            ),
         )
         return LoadedModel(package, digest, engine, pipeline)
 

@@ -44,3 +44,18 @@ REGISTRY_UP = Gauge(
     "detector_worker_registry_up",
     "1 when the last look at the model registry worked; 0 when it did not or none is watched.",
 )
+FINDINGS = Counter(
+    "detector_worker_provenance_findings_total",
+    "What photos' metadata says of their origin; `unread` are manifests that could not be read.",
+    ["kind", "says", "strength"],
+)
+CONCLUSIONS = Counter(
+    "detector_worker_provenance_conclusions_total",
+    "Verdicts that metadata made `ai_generated`, by what the pixels alone gave.",
+    ["pixels"],
+)
+HEATMAPS = Counter(
+    "detector_worker_heatmaps_total",
+    "Heatmaps asked for: `done`, `refused`, `postponed` or `nothing_to_do`.",
+    ["result"],
+)

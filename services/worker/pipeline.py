@@ -10,17 +10,22 @@ from uuid import UUID
 from services.worker.batcher import BatchError, MicroBatcher
 from services.worker.bulk import yield_to_others
 from services.worker.engines.port import Engine, Images
+from services.worker.engines.serial import SerialEngine
+from services.worker.explain import explain
 from services.worker.metrics import BATCH_SIZE, SECOND_LOOKS, STAGE_SECONDS
+from services.worker.provenance import Provenance
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import Label
 from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
 from shared.db.leases import LeasedImage
 from shared.db.results import Failed, Judged
 from shared.ml.errors import UnreadableImage
+from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
 from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
 from shared.ml.preprocess import preprocess
 from shared.ml.recheck import reencode
+from shared.provenance.findings import Finding
 from shared.storage.port import ObjectStore
 
 # Reads that gave other bytes than were stored, before the object is given up as damaged.
@@ -48,6 +53,7 @@ class _Submitted:
 
     array: Images
     logit: Future[float]
+    findings: Sequence[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class _Look:
 
     judgement: Judgement
     again: Future[float] | None
+    findings: Sequence[Finding]
 
 
 _Staged = Failed | Postponed | _Submitted
@@ -74,10 +81,14 @@ class InferencePipeline:
         batch_wait_seconds: float,
         max_pixels: int,
         bulk_threads: int = 2,
+        provenance: Provenance | None = None,
     ) -> None:
         self._store = store
+        self._package = package
         self._manifest = package.manifest
+        self._engine = SerialEngine(engine)
         self._max_pixels = max_pixels
+        self._provenance = provenance or Provenance()
         self._fetchers = ThreadPoolExecutor(fetch_threads, thread_name_prefix="fetch")
         # Catalogs' photos have threads of their own, which fetch and decode: were they to queue for
         # the others, a lone photo would wait behind a whole chunk.
@@ -86,7 +97,7 @@ class InferencePipeline:
         )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._batcher = MicroBatcher(
-            engine.predict,
+            self._engine.predict,
             engine.batch_size,
             batch_wait_seconds,
             _observe_batch,
@@ -109,12 +120,17 @@ class InferencePipeline:
         for image, look in zip(images, looks, strict=True):
             yield self._conclude(image, look) if isinstance(look, _Look) else look
 
+    def explain(self, data: bytes) -> Heatmap:
+        """Return the heatmap of an encoded photo, between two batches; see `explain`."""
+        return explain(data, self._package, self._engine, self._max_pixels)
+
     def close(self) -> None:
         """Finish what is under way and end the threads."""
         self._fetchers.shutdown()
         self._decoders.shutdown()
         self._bulk.shutdown()
         self._batcher.close()
+        self._provenance.close()
 
     def _stage(self, image: LeasedImage, *, decode_here: bool = False) -> _Staged:
         """Fetch and decode. The fetching thread waits for its decode, which bounds the memory."""
@@ -127,7 +143,9 @@ class InferencePipeline:
                 array = decoding.result()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
             return _explain(image, error)
-        return _Submitted(array, self._batcher.submit(array, bulk=image.bulk))
+        logit = self._batcher.submit(array, bulk=image.bulk)
+        # While the batch forms and runs: C2PA signatures take longer than a forward pass.
+        return _Submitted(array, logit, _timed("provenance", lambda: self._provenance.read(data)))
 
     def _fetch(self, image: LeasedImage) -> bytes:
         return self._store.get(image.object_key, image.size, image.sha256)
@@ -144,9 +162,9 @@ class InferencePipeline:
             return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
         recheck = self._manifest.recheck
         if recheck is None or not needs_second_look(judgement, self._manifest):
-            return _Look(judgement, None)
+            return _Look(judgement, None, staged.findings)
         again = reencode(staged.array, recheck.jpeg_quality)
-        return _Look(judgement, self._batcher.submit(again, bulk=image.bulk))
+        return _Look(judgement, self._batcher.submit(again, bulk=image.bulk), staged.findings)
 
     def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
         judgement = look.judgement
@@ -157,7 +175,7 @@ class InferencePipeline:
                 return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
             kept = judgement.label == look.judgement.label
             SECOND_LOOKS.labels("kept" if kept else "flipped").inc()
-        return Judged(
+        judged = Judged(
             image.id,
             self._manifest.version,
             Label(judgement.label),
@@ -166,6 +184,7 @@ class InferencePipeline:
             judgement.logit,
             list(judgement.evidence),
         )
+        return self._provenance.conclude(judged, look.findings)
 
 
 def _explain(image: LeasedImage, error: Exception) -> Failed | Postponed:

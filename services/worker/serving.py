@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from services.worker.engines.port import Engine
 from services.worker.metrics import MODEL
 from services.worker.pipeline import InferencePipeline, Outcome
+from shared.core.errors import DetectorError
 from shared.db.leases import LeasedImage
+from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
+
+
+class OtherModelError(DetectorError):
+    """The model that serves is not the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,19 @@ class ModelServer:
         """See `InferencePipeline.run`; all of `images` are judged by one model."""
         with self._using() as model:
             yield from model.pipeline.run(images)
+
+    def explain(self, data: bytes, version: str) -> Heatmap:
+        """Return the heatmap of an encoded photo by the model `version`.
+
+        Raises OtherModelError when another one serves, and as `services.worker.explain.explain`.
+        """
+        with self._using() as model:
+            if model.version != version:
+                raise OtherModelError(
+                    f"the photo was judged by model {version}, and the workers serve"
+                    f" {model.version} now"
+                )
+            return model.pipeline.explain(data)
 
     def swap(self, model: LoadedModel) -> None:
         """Judge with `model` from now on; returns when the old one has ended its last chunk."""

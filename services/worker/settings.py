@@ -3,9 +3,10 @@
 import os
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from shared.core.settings import BaseAppSettings
+from shared.provenance.decide import Conclusive
 from shared.registry.settings import RegistrySettings
 
 
@@ -48,3 +49,12 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     # Share of real photos that may be called AI-generated, one of those that the package was
     # calibrated for (its MODEL_CARD.md lists them). Empty: the package's default, 0.01.
     worker_false_accusation_budget: float | None = Field(default=None, gt=0, lt=1)
+    # PEM file of certificates under which signers of C2PA manifests are trusted. None is shipped:
+    # without it no signer is trusted (docs/evidence.md).
+    worker_provenance_trust_anchors: FilePath | None = None
+    # Which statements "made by a generator" in a photo's metadata decide its verdict: `trusted`
+    # intact C2PA claims of trusted signers, `signed` those of any signer, `declared` plain
+    # metadata too, `never` none. All of them are evidence in any case.
+    worker_provenance_conclusive: Conclusive = Conclusive.TRUSTED
+    # Seconds that reading one C2PA manifest may take; then the photo is judged without it.
+    worker_provenance_seconds: float = Field(default=5.0, gt=0)

@@ -32,6 +32,14 @@ class ImageStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class HeatmapStatus(StrEnum):
+    """A heatmap is made when somebody asks for it."""
+
+    QUEUED = "queued"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 TERMINAL_JOB = frozenset(
     {JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELLED}
 )

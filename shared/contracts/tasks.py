@@ -1,6 +1,7 @@
 """Celery task and queue names: services meet through these, never through imports."""
 
 INFER_CHUNK = "worker.infer_chunk"
+EXPLAIN_IMAGE = "worker.explain_image"
 SWEEP_OUTBOX = "maintenance.sweep_outbox"
 RESCUE_LEASES = "maintenance.rescue_leases"
 CHECK_INVARIANTS = "maintenance.check_invariants"
@@ -16,8 +17,10 @@ MAX_CHUNK = 64
 # Outbox topics.
 TOPIC_INFER_CHUNK = "inference.chunk"
 TOPIC_INFER_BULK_CHUNK = "inference.bulk_chunk"
+TOPIC_EXPLAIN_IMAGE = "inference.explain"
 
-# PostgreSQL NOTIFY channel; the payload is the id of the job that has just become terminal.
+# PostgreSQL NOTIFY channel; the payload is the id of the job that has just become terminal, or of
+# the image whose heatmap has been made or refused.
 CHANNEL_JOB_FINISHED = "job_finished"
 # Without payload: webhook deliveries were committed that are due.
 CHANNEL_WEBHOOK_DUE = "webhook_due"

@@ -5,6 +5,7 @@ from kombu import Queue
 
 from shared.contracts.tasks import (
     CHECK_INVARIANTS,
+    EXPLAIN_IMAGE,
     INFER_CHUNK,
     QUEUE_INFERENCE,
     QUEUE_INFERENCE_BULK,
@@ -32,6 +33,7 @@ def make_celery(redis_url: str, name: str = "detector") -> Celery:
         task_create_missing_queues=False,
         task_routes={
             INFER_CHUNK: {"queue": QUEUE_INFERENCE},
+            EXPLAIN_IMAGE: {"queue": QUEUE_INFERENCE},
             SWEEP_OUTBOX: {"queue": QUEUE_MAINTENANCE},
             RESCUE_LEASES: {"queue": QUEUE_MAINTENANCE},
             CHECK_INVARIANTS: {"queue": QUEUE_MAINTENANCE},

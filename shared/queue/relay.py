@@ -9,9 +9,11 @@ import threading
 from celery import Celery
 
 from shared.contracts.tasks import (
+    EXPLAIN_IMAGE,
     INFER_CHUNK,
     QUEUE_INFERENCE,
     QUEUE_INFERENCE_BULK,
+    TOPIC_EXPLAIN_IMAGE,
     TOPIC_INFER_BULK_CHUNK,
     TOPIC_INFER_CHUNK,
 )
@@ -25,6 +27,7 @@ log = get_logger(__name__)
 # Task and queue of each topic.
 _ROUTES = {
     TOPIC_INFER_CHUNK: (INFER_CHUNK, QUEUE_INFERENCE),
+    TOPIC_EXPLAIN_IMAGE: (EXPLAIN_IMAGE, QUEUE_INFERENCE),
     TOPIC_INFER_BULK_CHUNK: (INFER_CHUNK, QUEUE_INFERENCE_BULK),
 }
 BATCH = 100

@@ -30,6 +30,11 @@ def image_key(tenant_id: UUID, sha256: str) -> str:
     return f"tenants/{tenant_id}/images/{sha256[:2]}/{sha256}"
 
 
+def heatmap_key(tenant_id: UUID, sha256: str, model_version: str) -> str:
+    """Return the key of the heatmap of a photo (by its SHA-256) by one model version."""
+    return f"tenants/{tenant_id}/heatmaps/{sha256[:2]}/{sha256}/{model_version}.png"
+
+
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 of `data` in hex."""
     return hashlib.sha256(data).hexdigest()

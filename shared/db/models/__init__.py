@@ -2,6 +2,7 @@
 
 from shared.db.models.base import Base
 from shared.db.models.catalogs import Catalog, CatalogItem
+from shared.db.models.heatmaps import Heatmap
 from shared.db.models.jobs import Image, Job, JobEvent, Verdict
 from shared.db.models.queue import IdempotencyKey, OutboxMessage
 from shared.db.models.reviews import Feedback
@@ -20,6 +21,7 @@ __all__ = [
     "Catalog",
     "CatalogItem",
     "Feedback",
+    "Heatmap",
     "IdempotencyKey",
     "Image",
     "Job",

@@ -1,0 +1,25 @@
+"""One engine for several callers: batches, and now and then a heatmap."""
+
+import threading
+
+from services.worker.engines.port import Engine, Evidence, Images, Logits
+
+
+class SerialEngine:
+    """See `Engine`. Unlike the one inside it may be called from any thread: one call at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self.name = engine.name
+        self.batch_size = engine.batch_size
+
+    def predict(self, images: Images) -> Logits:
+        """See `Engine.predict`."""
+        with self._lock:
+            return self._engine.predict(images)
+
+    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+        """See `Engine.explain`."""
+        with self._lock:
+            return self._engine.explain(image)
