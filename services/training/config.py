@@ -28,6 +28,12 @@ class DataConfig(Section):
     family_exponent: float = Field(default=0.5, ge=0, le=1)
     # Further manifests in the dataset folder, such as the autoencoder's partners.
     extra_manifests: tuple[str, ...] = ()
+    # Groups of like content in which both classes are drawn alike (services/training/content.py);
+    # 0 draws without regard to content.
+    content_groups: int = Field(default=0, ge=0)
+    # For comparing recipes on harder ground than `val`: every group outside the test splits is in
+    # one of five folds; those named here validate, the others train. Empty takes the splits.
+    held_out_folds: tuple[int, ...] = ()
     # Photos per class and split at most, taken evenly over groups; None takes all.
     limit_per_class: int | None = Field(default=None, ge=1)
 
@@ -68,7 +74,8 @@ class AugmentConfig(Section):
 class FitConfig(Section):
     """Optimisation. A round is `samples_per_round` draws; a checkpoint follows each round."""
 
-    rounds: int = Field(default=20, ge=1)
+    # 0 keeps the linear probe as it is.
+    rounds: int = Field(default=20, ge=0)
     samples_per_round: int = Field(default=2048, ge=2)
     batch_size: int = Field(default=32, ge=2)
     # The schedule ends at the last round or after this many minutes, whichever comes first.
@@ -79,6 +86,9 @@ class FitConfig(Section):
     weight_decay: float = Field(default=0.02, ge=0)
     label_smoothing: float = Field(default=0.05, ge=0, lt=0.5)
     ema_decay: float = Field(default=0.995, gt=0, lt=1)
+    # Augmented photos on which the head is fitted before anything else is trained; 0 starts from
+    # an empty head.
+    probe_draws: int = Field(default=0, ge=0)
     # Keep the stem and this many stages as they are (0: train all), which saves their backward.
     freeze_stages: int = Field(default=0, ge=0)
     # Use the pretrained batch-norm statistics instead of the batch's own.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from services.training.config import DataConfig
 from services.training.dataset.exclusions import without_excluded
 from services.training.errors import TrainingError
+from services.training.folds import folds_of
 
 MANIFEST_COLUMNS = ("file", "sha256", "label", "generator", "group", "split")
 
@@ -97,14 +98,11 @@ def split_rows(rows: Sequence[Row], config: DataConfig) -> Splits:
     Raises TrainingError when a holdout group is unknown or a group would lie on two sides.
     """
     holdout = set(config.holdout_groups)
-    unknown = holdout - {row.group for row in rows if row.split == "train"}
-    if unknown:
-        raise TrainingError(f"holdout groups are not in the train split: {sorted(unknown)}")
     trained = {"train", *config.extra_splits}
-    train = [row for row in rows if row.split in trained and row.group not in holdout]
-    validation = [
-        row for row in rows if row.split == "val" or (row.split == "train" and row.group in holdout)
-    ]
+    unknown = holdout - {row.group for row in rows if row.split in trained}
+    if unknown:
+        raise TrainingError(f"holdout groups are not among what trains: {sorted(unknown)}")
+    train, validation = _trained_and_validated(rows, config)
     source = [row for row in rows if row.split == "test_unseen_source"]
     generator = [row for row in rows if row.split == "test_unseen_generator"]
     _refuse_shared_groups(train, validation, source + generator)
@@ -118,6 +116,23 @@ def split_rows(rows: Sequence[Row], config: DataConfig) -> Splits:
             "test_unseen_generator": _limited(paired, limit),
         },
     )
+
+
+def _trained_and_validated(rows: Sequence[Row], config: DataConfig) -> tuple[list[Row], list[Row]]:
+    trained = {"train", *config.extra_splits}
+    if config.held_out_folds:
+        pool = [row for row in rows if row.split in {*trained, "val"}]
+        held_out = np.isin(
+            folds_of([(row.label, row.group) for row in pool]), config.held_out_folds
+        )
+        pairs = list(zip(pool, held_out, strict=True))
+        return [row for row, out in pairs if not out], [row for row, out in pairs if out]
+    holdout = set(config.holdout_groups)
+    train = [row for row in rows if row.split in trained and row.group not in holdout]
+    validation = [
+        row for row in rows if row.split == "val" or (row.split in trained and row.group in holdout)
+    ]
+    return train, validation
 
 
 def _refuse_shared_groups(*sides: Iterable[Row]) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from services.training.config import FitConfig, RunConfig
+from services.training.config import RunConfig
+from services.training.content import Groups, content_groups
 from services.training.data import Splits
 from services.training.errors import TrainingError
 from services.training.loader import RoundLoader
 from services.training.metrics import auc
+from services.training.optimizer import (
+    frozen_modules,
+    make_optimizer,
+    mean_weights,
+    schedule,
+)
+from services.training.probe import start_from_probe
 from services.training.scoring import Predictor, labels_of, score
 from shared.ml.network import Detector, build_backbone
 from shared.ml.preprocess import UInt8Array
+from shared.ml.statistics import SUFFIX
 
 # Called after each batch with the share of the schedule done (0..1) and a line for the reader.
 Progress = Callable[[float, str], None]
@@ -69,9 +78,12 @@ class Fit:
         if initial:
             self.model.backbone.load_state_dict(mean_weights(initial))
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loader = RoundLoader(splits.train, config, self._content_groups(base_weights))
+        if fit.probe_draws and not (initial or (directory / CHECKPOINT).exists()):
+            start_from_probe(self.model, self.loader, fit.probe_draws)
         self.average = _network(config, None).to(self.device).eval()
         self.average.load_state_dict(self.model.state_dict())
-        self.optimizer = _optimizer(self.model, fit)
+        self.optimizer = make_optimizer(self.model, fit)
         self.steps = 0
         self.state = State()
         self._resume()
@@ -79,11 +91,12 @@ class Fit:
     def run(self, progress: Progress = no_progress) -> Path:
         """Train to the end of the schedule; return the path of the best averaged weights."""
         fit = self.config.fit
-        loader = RoundLoader(self.splits.train, self.config)
+        if not fit.rounds:
+            self._validate(math.nan)
         while self.state.round < fit.rounds and self._share() < 1.0:
             started, before = time.monotonic(), self.state.elapsed_s
             losses = []
-            for images, labels in loader.batches(self.state.round):
+            for images, labels in self.loader.batches(self.state.round):
                 losses.append(self._step(images, labels))
                 self.state.elapsed_s = before + time.monotonic() - started
                 progress(self._share(), f"round {self.state.round + 1} loss {losses[-1]:.3f}")
@@ -95,6 +108,23 @@ class Fit:
                 self._validate(float(np.mean(losses)))
             self._save()
         return self.directory / BEST
+
+    def _content_groups(self, base_weights: Path | None) -> Groups | None:
+        config = self.config
+        if not config.data.content_groups:
+            return None
+        if base_weights is None:
+            raise TrainingError("content_groups needs base_weights, whose features form the groups")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return content_groups(
+            self.splits.train,
+            config.data.content_groups,
+            config.seed,
+            config.model.architecture.removesuffix(SUFFIX),
+            base_weights,
+            config.model.normalization,
+            self.directory,
+        )
 
     def _share(self) -> float:
         """Return the share of the schedule that is done, by steps or by time, the later."""
@@ -109,7 +139,7 @@ class Fit:
         fit = self.config.fit
         self._train_mode()
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak_lr"] * _schedule(self._share(), fit.warmup)
+            group["lr"] = group["peak_lr"] * schedule(self._share(), fit.warmup)
         target = labels.to(self.device).float()
         target = target * (1 - fit.label_smoothing) + 0.5 * fit.label_smoothing
         with self._autocast():
@@ -125,7 +155,7 @@ class Fit:
 
     def _train_mode(self) -> None:
         self.model.train()
-        frozen = _frozen_modules(self.model.backbone, self.config.fit.freeze_stages)
+        frozen = frozen_modules(self.model.backbone, self.config.fit.freeze_stages)
         for module in frozen:
             module.eval()
         if self.config.fit.freeze_batch_norm:
@@ -166,7 +196,7 @@ class Fit:
         record = {
             "round": self.state.round,
             "minutes": round(self.state.elapsed_s / 60, 2),
-            "loss": round(loss, 4),
+            "loss": None if math.isnan(loss) else round(loss, 4),
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             **{f"auc_{tier}": round(value, 4) for tier, value in by_tier.items()},
         }
@@ -237,23 +267,6 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """Return the element-wise mean of saved weights of one architecture.
-
-    Raises TrainingError when a file is missing or the files do not fit together.
-    """
-    absent = [str(path) for path in paths if not path.is_file()]
-    if absent:
-        raise TrainingError(f"the initial runs lack {absent}: train them first")
-    states = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
-    if any(state.keys() != states[0].keys() for state in states):
-        raise TrainingError("the initial runs are of different architectures")
-    return {
-        key: torch.stack([state[key].float() for state in states]).mean(0).to(value.dtype)
-        for key, value in states[0].items()
-    }
-
-
 def _network(config: RunConfig, base_weights: Path | None) -> Detector:
     backbone = build_backbone(
         config.model.architecture,
@@ -262,41 +275,3 @@ def _network(config: RunConfig, base_weights: Path | None) -> Detector:
         drop_path_rate=config.model.drop_path_rate,
     )
     return Detector(backbone, config.model.normalization)
-
-
-def _frozen_modules(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:
-    if not stages:
-        return
-    for name in ("conv_stem", "bn1"):
-        yield backbone.get_submodule(name)
-    for index in range(stages):
-        yield backbone.get_submodule(f"blocks.{index}")
-
-
-def _optimizer(model: Detector, fit: FitConfig) -> torch.optim.Optimizer:
-    """AdamW with a slower backbone, and no decay on biases and norms."""
-    for module in _frozen_modules(model.backbone, fit.freeze_stages):
-        module.requires_grad_(False)
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.backbone.named_parameters():
-        if parameter.requires_grad:
-            key = name.startswith("classifier"), parameter.ndim > 1
-            groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "peak_lr": fit.learning_rate * (1.0 if head else fit.backbone_scale),
-                "weight_decay": fit.weight_decay if decays else 0.0,
-            }
-            for (head, decays), parameters in groups.items()
-        ],
-        lr=fit.learning_rate,
-    )
-
-
-def _schedule(share: float, warmup: float) -> float:
-    """Linear warm-up, then a half cosine to zero; `share` of the schedule done, 0..1."""
-    if share < warmup:
-        return max(share, 1e-3) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))

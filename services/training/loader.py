@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from services.training.augment import augment
 from services.training.config import RunConfig
+from services.training.content import Groups, balanced
 from services.training.data import Row, sampling_weights
 from shared.ml.preprocess import UInt8Array, decode
 
@@ -33,10 +34,16 @@ class AugmentedPhotos(Dataset[tuple[UInt8Array, int]]):
 class RoundLoader:
     """Gives the batches of one round: uint8 `[B, crop, crop, 3]` and labels int64 `[B]`."""
 
-    def __init__(self, rows: tuple[Row, ...], config: RunConfig) -> None:
+    def __init__(
+        self, rows: tuple[Row, ...], config: RunConfig, groups: Groups | None = None
+    ) -> None:
+        """Draw from `rows`; `groups` int64 `[N]` are content groups to be balanced, if any."""
         self._dataset = AugmentedPhotos(rows, config)
         self._config = config
         self._weights = sampling_weights(rows, config.data)
+        if groups is not None:
+            labels = np.array([row.label for row in rows])
+            self._weights = balanced(self._weights, labels, groups)
 
     def draws(self, number: int) -> list[Draw]:
         """Return the draws of round `number`: exactly half of each class, shuffled."""

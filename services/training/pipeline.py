@@ -72,7 +72,7 @@ def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
         config=config,
         splits=split_rows(read_manifest(folder, config.data.extra_manifests), config.data),
         base_weights=settings.require_weights(base)
-        if base and not config.model.initial_runs
+        if base and not (config.model.initial_runs and not config.data.content_groups)
         else None,
         directory=REPOSITORY_ROOT / settings.runs_dir / config.package.version,
         dataset=folder,

@@ -13,6 +13,7 @@ from torch import nn
 from shared.ml.errors import PackageError
 from shared.ml.package import ModelPackage
 from shared.ml.spec import Normalization
+from shared.ml.statistics import SUFFIX, StatisticsNetwork
 from shared.ml.torch_compat import ensure_torchvision_imports
 
 
@@ -22,6 +23,9 @@ class Detector(nn.Module):
     Takes uint8 RGB `[N, H, W, 3]` as `shared.ml.preprocess` makes it, returns float32 `[N]`.
     Normalisation happens inside, so that no caller can get it wrong.
     """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
 
     def __init__(self, backbone: nn.Module, normalization: Normalization) -> None:
         super().__init__()
@@ -38,16 +42,28 @@ class Detector(nn.Module):
         """Return the raw logits, float32 `[N]`, of uint8 photos `[N, H, W, 3]`."""
         return cast(torch.Tensor, self.backbone(self._normalized(images)))[:, 0].float()
 
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the linear head reads, float `[N, F]`, of uint8 photos `[N, H, W, 3]`."""
+        normalized = self._normalized(images)
+        if isinstance(self.backbone, StatisticsNetwork):
+            return self.backbone.statistics(normalized)
+        backbone = cast(Any, self.backbone)
+        features = backbone.forward_features(normalized)
+        return cast(torch.Tensor, backbone.forward_head(features, pre_logits=True))
+
     def explained(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits float32 `[N]` and their evidence float32 `[N, h, w]`.
 
-        The class activation map (Zhou et al. 2016, arXiv 1512.04150), exact here: behind the last
-        convolution stand only a mean over the cells and a linear head, so the map's mean plus the
-        head's bias is the logit. Cells that see reflected padding are included.
-        Raises ValueError for a backbone that ends otherwise; see `has_evidence`.
+        The map's mean plus the head's bias is the logit, exactly: the class activation map (Zhou et
+        al. 2016, arXiv 1512.04150) where behind the last convolution stand only a mean over the
+        cells and a linear head, else `StatisticsNetwork.explained`. Cells that see reflected
+        padding are included. Raises ValueError for another backbone; see `has_evidence`.
         """
         if not has_evidence(self.backbone):
-            raise ValueError("this backbone does not end in average pooling and a linear head")
+            raise ValueError("this backbone does not end in pooling and a linear head")
+        if isinstance(self.backbone, StatisticsNetwork):
+            logits, evidence = self.backbone.explained(self._normalized(images))
+            return logits[:, 0].float(), evidence.float()
         backbone = cast(Any, self.backbone)
         features = backbone.forward_features(self._normalized(images))
         head: nn.Linear = backbone.get_classifier()
@@ -57,8 +73,7 @@ class Detector(nn.Module):
     def _normalized(self, images: torch.Tensor) -> torch.Tensor:
         dtype = next(self.backbone.parameters()).dtype
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
-        scale, shift = cast(torch.Tensor, self.scale), cast(torch.Tensor, self.shift)
-        return (pixels * scale + shift).to(dtype)
+        return (pixels * self.scale + self.shift).to(dtype)
 
 
 class ExplainedDetector(nn.Module):
@@ -74,7 +89,9 @@ class ExplainedDetector(nn.Module):
 
 
 def has_evidence(backbone: nn.Module) -> bool:
-    """Say whether a class activation map of `backbone` is exact: mean over cells, linear head."""
+    """Say whether the evidence of `backbone` is exact: pooling over cells, then a linear head."""
+    if isinstance(backbone, StatisticsNetwork):
+        return True
     pooling = getattr(backbone, "global_pool", None)
     classifier = getattr(backbone, "get_classifier", None)
     return (
@@ -93,10 +110,11 @@ def build_backbone(
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
 ) -> nn.Module:
-    """Build a timm network with a single logit.
+    """Build a network with a single logit.
 
     Args:
-        architecture: a name that `timm.create_model` knows.
+        architecture: a name that `timm.create_model` knows; with `+statistics` behind it, the
+            first stages of that network under the head of `shared.ml.statistics`.
         base_weights: a local safetensors file in timm's key names; its classifier is left out.
             None starts from random weights.
         drop_rate: dropout before the head, 0 for inference.
@@ -108,14 +126,20 @@ def build_backbone(
     import timm  # noqa: PLC0415 - only importable once torchvision is
 
     backbone: nn.Module = timm.create_model(
-        architecture,
+        architecture.removesuffix(SUFFIX),
         pretrained=False,
         num_classes=1,
         drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
     )
-    if base_weights is None:
-        return backbone
+    if base_weights is not None:
+        _load_base(backbone, base_weights, architecture)
+    if architecture.endswith(SUFFIX):
+        return StatisticsNetwork(backbone, drop_rate)
+    return backbone
+
+
+def _load_base(backbone: nn.Module, base_weights: Path, architecture: str) -> None:
     head = {f"classifier.{name}" for name in ("weight", "bias")}
     # timm scales the head by its fan-out, which is 1 here: the first logits would be of order 10
     # and their gradients would spoil the pretrained features.
@@ -131,7 +155,6 @@ def build_backbone(
             f"{base_weights} does not fit {architecture}: missing {sorted(set(missing) - head)},"
             f" unexpected {sorted(unexpected)}"
         )
-    return backbone
 
 
 def load_detector(package: ModelPackage, device: str = "cpu") -> Detector:

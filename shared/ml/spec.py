@@ -119,7 +119,7 @@ class ModelManifest(Frozen):
     schema_version: Literal[1] = SCHEMA_VERSION
     name: str = Field(min_length=1)
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    # A name that `timm.create_model` knows.
+    # See `shared.ml.network.build_backbone`.
     architecture: str
     created_at: datetime
     # Index 0 is probability 0, index 1 is probability 1.

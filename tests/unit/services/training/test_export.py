@@ -19,7 +19,10 @@ NORMALIZATION = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPEC = PreprocessSpec(resize_short=96, height=96, width=64)
 
 
-@pytest.mark.parametrize("architecture", ["test_efficientnet", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["test_efficientnet", "tf_efficientnet_lite0", "tf_efficientnet_lite0+statistics"],
+)
 def test_folding_batch_norm_keeps_keys_and_function(architecture):
     """With arbitrary statistics in every norm, the folded weights compute the same logits."""
     torch.manual_seed(0)
@@ -95,7 +98,7 @@ def test_a_backbone_of_another_ending_is_not_explained(backbone):
     backbone = build_backbone("test_efficientnet")
     assert has_evidence(backbone)
     backbone.global_pool.pool_type = "max"
-    with pytest.raises(ValueError, match="average pooling"):
+    with pytest.raises(ValueError, match="pooling and a linear head"):
         Detector(backbone, NORMALIZATION).explained(torch.zeros((1, 64, 64, 3), dtype=torch.uint8))
 
 
