@@ -1,16 +1,19 @@
 """`detector keys`: API keys, straight in the database."""
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from services.cli.output import fail, new_app, print_json, print_table, say
 from services.cli.servers import database_session
-from shared.contracts.scopes import DEFAULT_SCOPES, Scope
+from shared.contracts.scopes import DEFAULT_SCOPES, SCOPE_HELP, Scope
 
-app = new_app("Create, list and revoke API keys.")
+if TYPE_CHECKING:
+    from shared.db.keys import IssuedKey, KeyInfo
+
+app = new_app("Create, list, rotate and revoke API keys.")
 
 _SCOPES = ", ".join(scope.value for scope in Scope)
 
@@ -23,21 +26,35 @@ def create(
         list[Scope] | None,
         typer.Option(help="What it may do; repeatable [jobs:write, jobs:read]."),
     ] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Refuse it after so many days [never].")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Create a key and print it: it is stored hashed and cannot be shown again."""
-    from shared.db.keys import create_key, get_or_create_tenant
+    from shared.db.keys import get_or_create_tenant, issue_key
 
     if not tenant.strip() or not name.strip():
         fail("--tenant and --name must not be empty.")
     scopes = list(dict.fromkeys(scope or DEFAULT_SCOPES))
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with database_session() as session:
-        key = create_key(session, get_or_create_tenant(session, tenant), name, scopes)
+        tenant_id = get_or_create_tenant(session, tenant)
+        issued = issue_key(session, tenant_id, name, scopes, expires_at)
+    _print_issued(issued, as_json)
+
+
+def _print_issued(issued: "IssuedKey", as_json: bool) -> None:
+    info = issued.info
     if as_json:
-        print_json({"key": key, "tenant": tenant, "name": name, "scopes": list(scopes)})
-    else:
-        print(key)
-        say(f"Key for tenant {tenant}, may {', '.join(scopes)}. It is not shown again.")
+        print_json({"key": issued.key, **_fields(info)})
+        return
+    print(issued.key)
+    until = f", until {_moment(info.expires_at)} UTC" if info.expires_at else ""
+    say(
+        f"Key {info.id} for tenant {info.tenant}, may {', '.join(info.scopes)}{until}."
+        " It is not shown again."
+    )
 
 
 @app.command("list")
@@ -45,20 +62,26 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """List every key, oldest first."""
-    from dataclasses import asdict
-
     from shared.db.keys import list_keys
 
     with database_session() as session:
         keys = list_keys(session)
     if as_json:
         for info in keys:
-            print_json(
-                {field: _plain(value) for field, value in asdict(info).items()},
-            )
+            print_json(_fields(info))
         return
     print_table(
-        ["id", "tenant", "name", "starts with", "scopes", "created", "last used", "revoked"],
+        [
+            "id",
+            "tenant",
+            "name",
+            "starts with",
+            "scopes",
+            "created",
+            "last used",
+            "expires",
+            "revoked",
+        ],
         (
             [
                 (str(info.id), ""),
@@ -68,11 +91,36 @@ def list_(
                 (", ".join(info.scopes), ""),
                 (_moment(info.created_at), ""),
                 (_moment(info.last_used_at), ""),
+                (_moment(info.expires_at), "red" if info.expired else ""),
                 (_moment(info.revoked_at), "red"),
             ]
             for info in keys
         ),
     )
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[UUID, typer.Argument(metavar="ID", help="The key's id, from `keys list`.")],
+    grace_hours: Annotated[
+        float, typer.Option(min=0, help="How long the old key is still accepted.")
+    ] = 24.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print a successor with the same name, scopes and end; the old key ends after the grace."""
+    from shared.db.keys import rotate_key
+
+    with database_session() as session:
+        issued = rotate_key(session, key_id, timedelta(hours=grace_hours))
+    if issued is None:
+        fail(f"no active key has the id {key_id}; see `detector keys list`.", code=1)
+    _print_issued(issued, as_json)
+
+
+@app.command()
+def scopes() -> None:
+    """List the scopes that a key can carry."""
+    print_table(["scope", "may"], ([(scope, ""), (SCOPE_HELP[scope], "")] for scope in Scope))
 
 
 @app.command()
@@ -91,6 +139,12 @@ def revoke(
 
 def _moment(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def _fields(info: "KeyInfo") -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {field: _plain(value) for field, value in asdict(info).items()}
 
 
 def _plain(value: object) -> object:
