@@ -77,7 +77,7 @@ class Attempter:
                 return None
             ensure_data(session, event)
             rows = ensure_secret(session, claimed.endpoint_id, lambda: self.box.seal(new_secret()))
-            secrets = [self.box.open(row.ciphertext) for row in rows]
+            secrets = self.box.open_readable([row.ciphertext for row in rows])
             return _Message(event_body(event), secrets, event.created_at)
 
     def _send(self, claimed: Claimed, message: _Message) -> _Result:

@@ -64,6 +64,8 @@ class Dispatcher:
         if free <= 0:
             return settings.webhook_poll_seconds
         with self._sessions.begin() as session:
+            # Asked for first: what becomes due between the two is claimed, or known to be near.
+            next_due = seconds_to_next(session)
             found = claim(
                 session, free, settings.webhook_endpoint_concurrency, settings.webhook_lease_seconds
             )
@@ -74,8 +76,6 @@ class Dispatcher:
             pool.submit(self._run_one, claimed)
         if found:
             return 0.0
-        with self._sessions() as session:
-            next_due = seconds_to_next(session)
         poll = settings.webhook_poll_seconds
         # A moment late rather than early: an early look finds nothing and comes back.
         return poll if next_due is None else min(poll, next_due + 0.005)

@@ -11,8 +11,10 @@ from shared.core.logging import get_logger
 
 log = get_logger(__name__)
 
-# Seconds between two looks at whether to stop, which also prove that the connection lives.
-_PROBE_SECONDS = 5.0
+# Seconds between two looks at whether to stop.
+_LOOK_SECONDS = 0.5
+# Looks between two proofs that the connection lives.
+_LOOKS_PER_PROBE = 20
 _RECONNECT_SECONDS = 1.0
 
 
@@ -35,8 +37,9 @@ class DueListener:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, without waiting for it: it is idle, and a daemon."""
+        """End the thread."""
         self._stopping.set()
+        self._thread.join(5)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -61,7 +64,10 @@ class DueListener:
         connection.execute(f"LISTEN {CHANNEL_WEBHOOK_DUE}")
         log.info("listener.connected")
         self._wake()  # something may have become due while nobody listened
+        looks = 0
         while not self._stopping.is_set():
-            for _ in connection.notifies(timeout=_PROBE_SECONDS):
+            for _ in connection.notifies(timeout=_LOOK_SECONDS):
                 self._wake()
-            connection.execute("SELECT 1")
+            looks += 1
+            if looks % _LOOKS_PER_PROBE == 0:
+                connection.execute("SELECT 1")

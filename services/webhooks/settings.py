@@ -19,7 +19,7 @@ class DispatcherSettings(WebhookSettings):
     # For one whole attempt, name lookup and TLS included.
     webhook_timeout_seconds: float = Field(default=15.0, gt=0)
     # Of a delivery that is attempted. A dispatcher that died meanwhile delays it this long.
-    webhook_lease_seconds: float = Field(default=60.0, gt=0)
+    webhook_lease_seconds: float = Field(default=30.0, gt=0)
     # Before each attempt, counted from the one before; then the delivery has failed.
     webhook_schedule: tuple[float, ...] = Field(
         default=(

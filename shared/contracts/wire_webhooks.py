@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.events import DeliveryStatus, EndpointStatus, EventType
 from shared.contracts.wire import Wire
+from shared.contracts.wire_jobs import PageLinks
 
 MAX_GRACE_SECONDS = 7 * 24 * 3600
 DEFAULT_GRACE_SECONDS = 24 * 3600
@@ -159,4 +160,5 @@ class DeliveryPage(Wire):
     """`GET /webhooks/{id}/deliveries`, newest first."""
 
     data: list[Delivery]
-    next: str | None = Field(description="Path of the next page; null on the last.")
+    next_cursor: str | None = Field(default=None, description="Null on the last page.")
+    links: PageLinks

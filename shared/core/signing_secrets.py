@@ -4,7 +4,9 @@ Format: Standard Webhooks 1.0, "Secrets" (github.com/standard-webhooks/standard-
 """
 
 import base64
+import contextlib
 import secrets
+from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -39,6 +41,16 @@ class SecretBox:
             return self._fernet.decrypt(ciphertext).decode()
         except InvalidToken as error:
             raise SecretUnreadable("no key of DETECTOR_WEBHOOK_SECRET_KEYS fits") from error
+
+    def open_readable(self, ciphertexts: Sequence[bytes]) -> list[str]:
+        """Return the secrets of those that can be read; raises SecretUnreadable when none can."""
+        secrets: list[str] = []
+        for ciphertext in ciphertexts:
+            with contextlib.suppress(SecretUnreadable):
+                secrets.append(self.open(ciphertext))
+        if not secrets:
+            raise SecretUnreadable("no key of DETECTOR_WEBHOOK_SECRET_KEYS fits")
+        return secrets
 
 
 def new_secret() -> str:

@@ -1,5 +1,6 @@
 """Rows of webhooks to the JSON that clients see."""
 
+import contextlib
 from collections.abc import Sequence
 
 from shared.contracts.events import DeliveryStatus, EndpointStatus, EventType
@@ -11,7 +12,7 @@ from shared.contracts.wire_webhooks import (
     Webhook,
     WebhookSecrets,
 )
-from shared.core.signing_secrets import SecretBox
+from shared.core.signing_secrets import SecretBox, SecretUnreadable
 from shared.db.delivery_log import DeliveryView
 from shared.db.models import WebhookAttempt, WebhookEndpoint, WebhookSecret
 from shared.present.events import event_payload
@@ -34,16 +35,18 @@ def webhook_body(endpoint: WebhookEndpoint) -> Webhook:
 
 
 def secrets_body(box: SecretBox, rows: Sequence[WebhookSecret]) -> WebhookSecrets:
-    """Return an endpoint's secrets in the clear, the current one apart. Raises SecretUnreadable."""
-    current, *previous = rows
-    return WebhookSecrets(
-        secret=box.open(current.ciphertext),
-        previous=[
-            PreviousSecret(secret=box.open(row.ciphertext), expires_at=row.expires_at)
-            for row in previous
-            if row.expires_at is not None
-        ],
-    )
+    """Return an endpoint's secrets in the clear, the current one apart.
+
+    Raises SecretUnreadable when that cannot be read; earlier ones that cannot be are left out.
+    """
+    current, *earlier = rows
+    previous: list[PreviousSecret] = []
+    for row in earlier:
+        if row.expires_at is not None:
+            with contextlib.suppress(SecretUnreadable):
+                secret = box.open(row.ciphertext)
+                previous.append(PreviousSecret(secret=secret, expires_at=row.expires_at))
+    return WebhookSecrets(secret=box.open(current.ciphertext), previous=previous)
 
 
 def delivery_body(view: DeliveryView) -> Delivery:

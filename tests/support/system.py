@@ -16,6 +16,8 @@ FAST = {
     "DETECTOR_MAINTENANCE_LOST_AFTER_SECONDS": "3",
     "DETECTOR_WORKER_METRICS_PORT": "0",
     "DETECTOR_MAINTENANCE_METRICS_PORT": "0",
+    "DETECTOR_INGEST_METRICS_PORT": "0",
+    "DETECTOR_WEBHOOK_METRICS_PORT": "0",
     "DETECTOR_WORKER_INFERENCE_THREADS": "1",
     "DETECTOR_LOG_LEVEL": "info",
 }
@@ -46,7 +48,7 @@ class System:
         if wait:
             wait_until(
                 lambda: answers(f"{self.url}/health/ready") or not process.is_running(),
-                30,
+                90,
                 f"the gateway is ready:\n{process.output()[-2000:]}",
             )
             assert process.is_running(), process.output()[-3000:]
@@ -63,6 +65,18 @@ class System:
         """Start the maintenance service."""
         process = self._start("services.maintenance", {})
         process.wait_for_line("maintenance.ready")
+        return process
+
+    def webhooks(self, **extra: str) -> ServiceProcess:
+        """Start one more webhooks service."""
+        process = self._start("services.webhooks", extra)
+        process.wait_for_line("webhooks.ready")
+        return process
+
+    def ingest(self, **extra: str) -> ServiceProcess:
+        """Start one more ingest service."""
+        process = self._start("services.ingest", extra)
+        process.wait_for_line("ingest.ready")
         return process
 
     def close(self) -> None:
