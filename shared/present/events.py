@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.contracts.events import EventType
+from shared.db.catalogs import get_catalog
 from shared.db.delivery_log import store_data
 from shared.db.jobs import get_job
 from shared.db.models import WebhookEvent
+from shared.present.catalogs import catalog_body
 from shared.present.jobs import job_body
 
 _JOB_EVENTS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED})
@@ -23,11 +25,15 @@ def ensure_data(session: Session, event: WebhookEvent) -> None:
 
 
 def _data(session: Session, event: WebhookEvent) -> dict[str, Any]:
-    """Return the job as `GET /jobs/{id}` shows it; of other events, their subject."""
+    """Return the job or catalog as the API shows it; of other events, their subject."""
     if event.type in _JOB_EVENTS:
         view = get_job(session, event.tenant_id, UUID(event.subject["job_id"]))
         if view is not None:  # else it was deleted meanwhile
             return job_body(view).model_dump(mode="json")
+    if event.type == EventType.CATALOG_COMPLETED:
+        catalog = get_catalog(session, event.tenant_id, UUID(event.subject["catalog_id"]))
+        if catalog is not None:
+            return catalog_body(catalog).model_dump(mode="json")
     return event.subject
 
 

@@ -63,7 +63,8 @@ class ArchiveSource:
         for number, entry in enumerate(entries, start=1):
             if number <= int(position.get("entry", 0)) or _is_incidental(entry):
                 continue
-            yield self._row(archive, entry, number)
+            after = {"entry": number, "rows": len(entries)}
+            yield self._row(archive, entry, number, after)
 
     def _check_entries(self, entries: list[zipfile.ZipInfo]) -> None:
         unpacked = sum(entry.file_size for entry in entries)
@@ -76,8 +77,10 @@ class ArchiveSource:
                 raise _invalid("entries overlap")
             end = entry.header_offset + entry.compress_size
 
-    def _row(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int) -> SourceRow:
-        name, after = storable(entry.filename), {"entry": number}
+    def _row(
+        self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int, after: Position
+    ) -> SourceRow:
+        name = storable(entry.filename)
         ratio = entry.file_size / max(1, entry.compress_size)
         if entry.flag_bits & 0x1:
             problem = _suspicious("the file is encrypted")

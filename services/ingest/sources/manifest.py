@@ -1,6 +1,7 @@
 """CSV and JSON Lines: read line by line, so that the place of every row is a byte offset."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -43,6 +44,7 @@ class _Lines:
         self._stream = stream
         self.offset = int(position.get("offset", 0))
         self.number = int(position.get("line", 0))
+        self._size = stream.seek(0, io.SEEK_END)
         stream.seek(self.offset)
 
     def __iter__(self) -> "_Lines":
@@ -65,7 +67,9 @@ class _Lines:
 
     @property
     def position(self) -> Position:
-        return {"offset": self.offset, "line": self.number}
+        # At the lines' length so far; for the expected end.
+        rows = round(self.number * self._size / max(1, self.offset))
+        return {"offset": self.offset, "line": self.number, "rows": rows}
 
 
 class CsvSource:

@@ -52,6 +52,7 @@ class ParquetSource:
         }
         done = int(position.get("row", 0))
         number = first
+        rows = file.metadata.num_rows
         try:
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=list(names))
             for batch in batches:
@@ -62,6 +63,6 @@ class ParquetSource:
                     number += 1
                     if number > done:
                         fields = {names[name]: value for name, value in values.items()}
-                        yield row_of(number, {"row": number}, fields, self._photos)
+                        yield row_of(number, {"row": number, "rows": rows}, fields, self._photos)
         except (pa.ArrowException, ValueError) as error:
             raise invalid_manifest(f"row group {group} cannot be read: {error}") from error

@@ -13,7 +13,8 @@ MAX_SOURCE = 2048
 # Control characters, and surrogates, which UTF-8 cannot write.
 _UNSTORABLE = frozenset({"Cc", "Cs"})
 
-# Where reading goes on: a JSON object that only its source understands.
+# Where reading goes on: a JSON object that only its source understands, but for `rows`, about how
+# many there are.
 Position = dict[str, Any]
 # Returns a photo's bytes, at most that many; raises RowProblem, or StorageError to try later.
 ReadPhoto = Callable[[int], bytes]
