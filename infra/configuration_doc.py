@@ -12,21 +12,25 @@ from pydantic_settings import BaseSettings
 from infra.local.mlflow_ui import MlflowUiSettings
 from infra.local.settings import LocalSettings
 from services.gateway.settings import GatewaySettings
+from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
 from services.training.dataset.settings import DatasetSettings
 from services.training.settings import TrainingSettings
 from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
+from shared.core.fetch_settings import FetchSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
 from shared.core.webhook_settings import WebhookSettings
 from shared.registry.settings import RegistrySettings
 
 _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
+    ("Photos by URL", "Gateway and ingest", FetchSettings),
     ("Gateway and webhooks", "[webhooks.md](webhooks.md)", WebhookSettings),
     ("Gateway", "`python -m services.gateway`", GatewaySettings),
     ("Worker", "`python -m services.worker`", WorkerSettings),
     ("Webhooks", "`python -m services.webhooks`", DispatcherSettings),
+    ("Ingest", "`python -m services.ingest` ([catalogs.md](catalogs.md))", IngestSettings),
     ("Maintenance", "`python -m services.maintenance`", MaintenanceSettings),
     (
         "Model registry",

@@ -73,6 +73,7 @@ def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:
         worker_metrics=stack.port("worker-metrics"),
         maintenance_metrics=stack.port("maintenance-metrics"),
         webhook_metrics=stack.port("webhook-metrics"),
+        ingest_metrics=stack.port("ingest-metrics"),
     )
 
 

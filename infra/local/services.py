@@ -20,6 +20,7 @@ class ServicePorts:
     worker_metrics: int
     maintenance_metrics: int
     webhook_metrics: int
+    ingest_metrics: int
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ServiceEnvironment:
 
 def build_services(env: ServiceEnvironment) -> list[Service]:
     """Describe the services ; those that take requests stop first."""
-    return [_maintenance(env), _worker(env), _webhooks(env), _gateway(env), _ui(env)]
+    return [_maintenance(env), _worker(env), _webhooks(env), _ingest(env), _gateway(env), _ui(env)]
 
 
 def _maintenance(env: ServiceEnvironment) -> Service:
@@ -104,6 +105,21 @@ def _webhooks(env: ServiceEnvironment) -> Service:
                 "DETECTOR_WEBHOOK_METRICS_PORT": str(port),
             },
             # Longer than one attempt may take (DETECTOR_WEBHOOK_TIMEOUT_SECONDS).
+            stop_wait_s=20,
+        ),
+        answers(f"http://127.0.0.1:{port}/metrics"),
+    )
+
+
+def _ingest(env: ServiceEnvironment) -> Service:
+    port = env.ports.ingest_metrics
+    return Service(
+        Program(
+            name="ingest",
+            command=[sys.executable, "-m", "services.ingest"],
+            directory=REPOSITORY_ROOT,
+            priority=SERVICE_PRIORITY,
+            environment={**_common(env), "DETECTOR_INGEST_METRICS_PORT": str(port)},
             stop_wait_s=20,
         ),
         answers(f"http://127.0.0.1:{port}/metrics"),

@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 
 from services.gateway.routes import operation
 from services.gateway.settings import GatewaySettings
+from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
 from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
@@ -37,6 +38,7 @@ TARGETS = {
     "worker-gpu",
     "maintenance",
     "webhooks",
+    "ingest",
     "ui",
     "migrate",
     "mlflow",
@@ -48,6 +50,7 @@ SETTINGS: dict[str, type[BaseAppSettings]] = {
     "worker": WorkerSettings,
     "maintenance": MaintenanceSettings,
     "webhooks": DispatcherSettings,
+    "ingest": IngestSettings,
     "mlflow": BaseAppSettings,
 }
 CLIENT = {"DETECTOR_URL", "DETECTOR_API_KEY"}
@@ -134,6 +137,10 @@ def test_ports_agree():
             "DETECTOR_WEBHOOK_METRICS_PORT",
             DispatcherSettings.model_fields["webhook_metrics_port"],
         ),
+        "ingest": (
+            "DETECTOR_INGEST_METRICS_PORT",
+            IngestSettings.model_fields["ingest_metrics_port"],
+        ),
         "ui": ("STREAMLIT_SERVER_PORT", None),
         "mlflow": ("MLFLOW_PORT", None),
     }
@@ -157,6 +164,7 @@ def test_services_listen_beyond_their_own_container():
         "worker": "DETECTOR_WORKER_METRICS_HOST",
         "maintenance": "DETECTOR_MAINTENANCE_METRICS_HOST",
         "webhooks": "DETECTOR_WEBHOOK_METRICS_HOST",
+        "ingest": "DETECTOR_INGEST_METRICS_HOST",
         "ui": "STREAMLIT_SERVER_ADDRESS",
         "mlflow": "MLFLOW_HOST",
     }
@@ -189,7 +197,10 @@ def test_services_get_more_time_to_stop_than_they_take():
 
 def test_build_targets_and_files_exist():
     builds = [service["build"] for service in OWN.values()]
-    assert set(OWN) == {"gateway", "worker", "maintenance", "webhooks", "ui", "migrate", "mlflow"}
+    assert set(OWN) == {
+        *("gateway", "worker", "maintenance", "webhooks", "ingest"),
+        *("ui", "migrate", "mlflow"),
+    }
     for build in builds:
         assert (REPOSITORY_ROOT / build["context"] / build["dockerfile"]) == DOCKERFILE
     gpu = read_compose(DOCKERFILE.parent / "compose.gpu.yml")["services"]["worker"]
@@ -221,7 +232,7 @@ def test_what_is_reachable_is_so_only_from_this_machine():
 
 
 def test_services_wait_for_the_migration():
-    for name in ("gateway", "worker", "maintenance", "webhooks"):
+    for name in ("gateway", "worker", "maintenance", "webhooks", "ingest"):
         condition = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert condition == "service_completed_successfully"
     assert SERVICES["migrate"]["restart"] == "no"
