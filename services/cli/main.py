@@ -26,6 +26,11 @@ class _Commands(LazyGroup):
             install_hint=_CLIENT,
         ),
         "jobs": LazyCommand("services.cli.jobs:app", "Look at jobs.", install_hint=_CLIENT),
+        "catalog": LazyCommand(
+            "services.cli.catalog:app",
+            "Send catalogs of photos and download their verdicts.",
+            install_hint=_CLIENT,
+        ),
         "keys": LazyCommand("services.cli.keys:app", "Create, list, rotate and revoke API keys."),
         "tenants": LazyCommand("services.cli.tenants:app", "List tenants and set their limits."),
         "db": LazyCommand("services.cli.db:app", "Migrate the database."),

@@ -1,0 +1,263 @@
+"""`detector catalog`: photos by the thousand."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from services.cli.output import fail, new_app, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from shared.client.catalogs import CatalogClient
+    from shared.contracts.wire_catalogs import Catalog
+
+app = new_app("Send catalogs of photos and download their verdicts.")
+
+_PREFIX = "s3:"
+
+
+class _Format(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+class _Rows(StrEnum):
+    RESULTS = "results"
+    ERRORS = "errors"
+
+
+CatalogId = Annotated[UUID, typer.Argument(metavar="ID", help="The catalog's id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Send catalogs of photos and download their verdicts."""
+
+
+@app.command()
+def ingest(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, JSON Lines or Parquet manifest, ZIP of photos, or s3:PREFIX below your"
+            " import prefix.",
+        ),
+    ],
+    watch: Annotated[bool, typer.Option(help="Show the progress until the end.")] = False,
+    fmt: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl, parquet or zip [by the name].")
+    ] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object of your own.")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Told when it has finished.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Sent again with the same key, it is no second catalog.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a catalog. With --watch exit with 1 unless every row got a verdict."""
+    facts = _facts(metadata)
+    with _client() as client:
+        if source.startswith(_PREFIX):
+            prefix = source.removeprefix(_PREFIX)
+            catalog = client.submit_prefix(prefix, metadata=facts, webhook_url=webhook_url)
+        else:
+            try:
+                catalog = client.submit_catalog(
+                    Path(source),
+                    fmt=fmt,
+                    metadata=facts,
+                    webhook_url=webhook_url,
+                    idempotency_key=idempotency_key,
+                )
+            except OSError as error:
+                fail(f"{source}: {error.strerror or error}")
+        if watch:
+            say(f"catalog {catalog.id}")
+            catalog = _follow(client, catalog)
+    if as_json:
+        print_json(catalog.model_dump(mode="json"))
+    elif watch:
+        _say_end(catalog)
+    else:
+        print(catalog.id)
+        say(f"follow it with: detector catalog get {catalog.id} --watch")
+    if watch and catalog.status != "succeeded":
+        raise typer.Exit(1)
+
+
+@app.command()
+def get(
+    catalog_id: CatalogId,
+    watch: Annotated[bool, typer.Option(help="Show the progress until the end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print how far a catalog has come."""
+    with _client() as client:
+        catalog = client.get_catalog(catalog_id)
+        if watch:
+            catalog = _follow(client, catalog)
+    if as_json:
+        print_json(catalog.model_dump(mode="json"))
+    else:
+        _say_end(catalog)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the newest catalogs."""
+    with _client() as client:
+        page = client.list_catalogs()
+    print_table(
+        ["id", "created", "status", "from", "rows", "judged", "failed"],
+        [
+            [
+                (str(catalog.id), ""),
+                (f"{catalog.created_at:%Y-%m-%d %H:%M}", "dim"),
+                (catalog.status.value, ""),
+                (catalog.filename or f"s3:{catalog.s3_prefix}", ""),
+                (str(catalog.counts.total or catalog.counts.read), ""),
+                (str(catalog.counts.completed), ""),
+                (str(catalog.counts.failed), "red" if catalog.counts.failed else "dim"),
+            ]
+            for catalog in page.data
+        ],
+        right=["rows", "judged", "failed"],
+    )
+
+
+@app.command()
+def cancel(catalog_id: CatalogId) -> None:
+    """Cancel what has not been judged."""
+    with _client() as client:
+        _say_end(client.cancel_catalog(catalog_id))
+
+
+@app.command()
+def export(
+    catalog_id: CatalogId,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write [standard output].")
+    ] = None,
+    fmt: Annotated[
+        _Format | None, typer.Option("--format", help="[by the file's name, else csv].")
+    ] = None,
+    rows: Annotated[_Rows, typer.Option(help="Rows with a verdict, or those without.")] = (
+        _Rows.RESULTS
+    ),
+) -> None:
+    """Download the verdicts of a catalog, or its errors."""
+    chosen = fmt or _format_of(output)
+    if output is None:
+        if chosen is _Format.PARQUET and sys.stdout.isatty():
+            fail("Parquet is no text; give --output FILE.")
+        with _client() as client, client.download(catalog_id, rows.value, chosen.value) as parts:
+            for part in parts:
+                sys.stdout.buffer.write(part)
+        return
+    # Under another name until it is whole: a download that breaks off leaves no half file.
+    partial = output.with_name(f"{output.name}.part")
+    try:
+        with (
+            _client() as client,
+            client.download(catalog_id, rows.value, chosen.value) as parts,
+            partial.open("wb") as file,
+        ):
+            for part in parts:
+                file.write(part)
+        partial.replace(output)
+    except OSError as error:
+        fail(f"{output}: {error.strerror or error}")
+    finally:
+        partial.unlink(missing_ok=True)
+    say(f"wrote {output}")
+
+
+def _client() -> "CatalogClient":
+    from shared.client.catalogs import CatalogClient
+    from shared.client.config import load_client_config
+
+    return CatalogClient(load_client_config())
+
+
+def _facts(metadata: str | None) -> dict[str, Any]:
+    try:
+        facts = json.loads(metadata) if metadata else {}
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        fail('--metadata must be a JSON object, such as \'{"batch": "november"}\'.')
+    return facts
+
+
+def _format_of(output: Path | None) -> _Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return _Format(suffix) if suffix in set(_Format) else _Format.CSV
+
+
+def _follow(client: "CatalogClient", catalog: "Catalog") -> "Catalog":
+    """Show a progress bar until the catalog is terminal; return it as it is then."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
+    from shared.contracts.catalogs import TERMINAL_CATALOG
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        Elapsed(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task("rows", total=None, state="")
+        while True:
+            counts = catalog.counts
+            bar.update(
+                task,
+                completed=counts.completed + counts.failed,
+                total=counts.total,
+                state=_state(catalog),
+            )
+            if catalog.status in TERMINAL_CATALOG:
+                return catalog
+            time.sleep(1.0)
+            catalog = client.get_catalog(catalog.id)
+
+
+def _state(catalog: "Catalog") -> str:
+    parts = [f"{catalog.counts.failed} failed"] if catalog.counts.failed else []
+    if catalog.rows_per_second:
+        parts.append(f"{catalog.rows_per_second:.1f} rows/s")
+    if catalog.eta_seconds:
+        minutes, seconds = divmod(round(catalog.eta_seconds), 60)
+        parts.append(f"about {minutes}:{seconds:02d} left")
+    return ", ".join(parts)
+
+
+def _say_end(catalog: "Catalog") -> None:
+    counts = catalog.counts
+    rows = f"of {counts.total}" if counts.total is not None else f"of {counts.read} read so far"
+    duplicates = f", {counts.duplicates} duplicates" if counts.duplicates else ""
+    say(
+        f"catalog {catalog.id}: {catalog.status.value}, {counts.completed} judged and"
+        f" {counts.failed} failed {rows}{duplicates}"
+    )
+    if catalog.error:
+        say(f"reading ended early: {catalog.error.code.value}: {catalog.error.detail}")
+    if counts.completed:
+        say(f"verdicts: detector catalog export {catalog.id} -o results.csv")
+    if counts.failed:
+        say(f"errors: detector catalog export {catalog.id} --rows errors")
