@@ -53,6 +53,7 @@ def all_delivered(sessions, ids) -> bool:
         return session.execute(query).scalar_one() == len(ids)
 
 
+@pytest.mark.timeout(420)  # four starts of a service, and three leases that run out
 def test_dispatchers_killed_in_the_midst_of_attempts_lose_no_event(
     system, sessions, receiver, told
 ):
