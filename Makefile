@@ -9,7 +9,7 @@ INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo up test test-unit lint format migrate train train-champion evaluate \
-        mlflow serve ui bench constraints docker-build docker-up docker-down clean
+        mlflow serve ui bench soak-catalog constraints docker-build docker-up docker-down clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ ui: $(VENV)/.run ## Run only the web UI (DETECTOR_URL, DETECTOR_API_KEY)
 
 bench: $(VENV)/.run ## Images/s through the whole stack beside the bare ceiling
 	$(BIN)/python -m infra.bench
+
+soak-catalog: $(VENV)/.run ## Catalogs of 1k, 10k and 100k rows, with lone jobs meanwhile; writes docs/benchmarks.md
+	$(BIN)/python -m infra.bench.soak $(ARGS)
 
 constraints: $(VENV)/.dev ## Write constraints.txt from what is installed
 	$(BIN)/python -m infra.constraints > constraints.tmp && mv constraints.tmp constraints.txt
