@@ -131,43 +131,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("image_id", "model_version", name=op.f("pk_heatmaps")),
     )
     op.create_table(
-        "heatmaps",
-        sa.Column("image_id", sa.Uuid(), nullable=False),
-        sa.Column("model_version", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("object_key", sa.Text(), nullable=True),
-        sa.Column("sha256", sa.Text(), nullable=True),
-        sa.Column("size", sa.Integer(), nullable=True),
-        sa.Column("error_detail", sa.Text(), nullable=True),
-        sa.Column(
-            "requested_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "(status = 'failed') = (error_detail IS NOT NULL)",
-            name=op.f("ck_heatmaps_error_iff_failed"),
-        ),
-        sa.CheckConstraint(
-            "status IN ('queued', 'succeeded', 'failed')", name=op.f("ck_heatmaps_status")
-        ),
-        sa.CheckConstraint(
-            "(status = 'succeeded') = (object_key IS NOT NULL)"
-            " AND (object_key IS NULL) = (sha256 IS NULL)"
-            " AND (object_key IS NULL) = (size IS NULL)",
-            name=op.f("ck_heatmaps_stored_iff_succeeded"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["image_id"],
-            ["images.id"],
-            name=op.f("fk_heatmaps_image_id_images"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("image_id", "model_version", name=op.f("pk_heatmaps")),
-    )
-    op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -484,6 +447,22 @@ def upgrade() -> None:
     )
     op.add_column("jobs", sa.Column("catalog_id", sa.Uuid(), nullable=True))
     op.add_column("jobs", sa.Column("webhook_url", sa.Text(), nullable=True))
+    op.drop_index("ix_jobs_tenant_id_created_at", table_name="jobs")
+    op.create_index(
+        "ix_jobs_listed",
+        "jobs",
+        ["tenant_id", sa.literal_column("created_at DESC"), "id"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'job'"),
+    )
+    op.drop_index("ix_images_sha256", table_name="images")
+    op.create_index(
+        "ix_images_judged_bytes",
+        "images",
+        ["tenant_id", "sha256", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'succeeded'"),
+    )
     op.create_index(
         "ix_jobs_catalog_id",
         "jobs",
@@ -546,6 +525,19 @@ def downgrade() -> None:
     op.drop_index(
         "ix_jobs_catalog_id", table_name="jobs", postgresql_where=sa.text("catalog_id IS NOT NULL")
     )
+    op.drop_index(
+        "ix_images_judged_bytes",
+        table_name="images",
+        postgresql_where=sa.text("status = 'succeeded'"),
+    )
+    op.create_index("ix_images_sha256", "images", ["tenant_id", "sha256"], unique=False)
+    op.drop_index("ix_jobs_listed", table_name="jobs", postgresql_where=sa.text("kind = 'job'"))
+    op.create_index(
+        "ix_jobs_tenant_id_created_at",
+        "jobs",
+        ["tenant_id", sa.literal_column("created_at DESC"), "id"],
+        unique=False,
+    )
     op.drop_constraint(op.f("ck_jobs_catalog_iff_kind"), "jobs")
     op.drop_constraint(op.f("ck_jobs_kind"), "jobs")
     op.drop_column("jobs", "webhook_url")
@@ -581,7 +573,6 @@ def downgrade() -> None:
     op.drop_table("webhook_endpoints")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
-    op.drop_table("heatmaps")
     op.drop_table("heatmaps")
     op.drop_index("ix_catalogs_tenant_id_created_at", table_name="catalogs")
     op.drop_index(

@@ -4,10 +4,14 @@ import json
 import unicodedata
 from typing import Any, NoReturn
 
+from shared.net import FetchError, FetchErrorCode, Guard, GuardSettings
+
 MAX_TEXT = 200
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 16
 
+# Judges the form of URLs; that of addresses is the dispatcher's, who knows what is allowed.
+_URLS = Guard(GuardSettings())
 # Control characters, and surrogates, which UTF-8 cannot write.
 _UNSTORABLE = frozenset({"Cc", "Cs"})
 
@@ -26,6 +30,22 @@ def parse_text(raw: str) -> str | None:
     return value or None
 
 
+def parse_receiver(raw: str) -> str | None:
+    """Return the trimmed URL of a webhook receiver, None when empty. Raises InvalidField.
+
+    Whether its host may be reached is decided at every delivery: names change their addresses.
+    """
+    url = raw.strip()
+    if not url:
+        return None
+    try:
+        _URLS.parse(url)
+    except FetchError as error:
+        if error.code is FetchErrorCode.INVALID_URL:
+            raise InvalidField(error.detail) from error
+    return url
+
+
 def parse_metadata(raw: str) -> dict[str, Any]:
     """Return the JSON object in `raw`. Raises InvalidField.
 
@@ -33,15 +53,24 @@ def parse_metadata(raw: str) -> dict[str, Any]:
     """
     if len(raw.encode("utf-8", "surrogatepass")) > MAX_METADATA_BYTES:
         raise InvalidField(f"at most {MAX_METADATA_BYTES} bytes")
+    value = parse_json(raw, MAX_METADATA_DEPTH)
+    if not isinstance(value, dict):
+        raise InvalidField("must be a JSON object")
+    return value
+
+
+def parse_json(raw: str, max_depth: int) -> Any:
+    """Return the JSON value in `raw`. Raises InvalidField.
+
+    Refused is what `jsonb` cannot hold, and nesting beyond `max_depth` levels.
+    """
     try:
         value = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
     except InvalidField:
         raise
     except (ValueError, RecursionError) as error:
         raise InvalidField("not valid JSON") from error
-    if not isinstance(value, dict):
-        raise InvalidField("must be a JSON object")
-    _check(value, MAX_METADATA_DEPTH)
+    _check(value, max_depth)
     return value
 
 
@@ -58,7 +87,7 @@ def _finite(text: str) -> float:
 
 def _check(value: object, depth: int) -> None:
     if depth == 0:
-        raise InvalidField(f"nested deeper than {MAX_METADATA_DEPTH} levels")
+        raise InvalidField("nested too deep")
     if isinstance(value, str):
         if "\x00" in value:
             raise InvalidField("NUL characters cannot be stored")

@@ -15,7 +15,6 @@ from services.gateway.problems import (
     INVALID_REQUEST,
     MALFORMED_REQUEST,
     NO_IMAGES,
-    NOT_SUPPORTED_YET,
     TOO_MANY_IMAGES,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemError,
@@ -24,8 +23,6 @@ from services.gateway.responses import storage_unavailable
 
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 64 * 1024
-# Named in DESIGN's API, taken by a later version: a clear refusal beats silence.
-_LATER_FIELDS = frozenset({"webhook_url"})
 
 
 class _StrictParser(MultiPartParser):
@@ -76,6 +73,11 @@ class ParsedForm:
         self.errors.append({"field": name, "code": code, "detail": detail})
 
 
+def media_type(request: Request) -> str:
+    """Return the media type of the request's body without parameters, "" when none is declared."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 @asynccontextmanager
 async def open_form(
     request: Request, file_field: str, text_fields: Collection[str], max_files: int
@@ -93,12 +95,12 @@ async def open_form(
 
 
 async def _parse(request: Request, file_field: str, max_files: int) -> FormData:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
+    sent = media_type(request)
+    if sent != "multipart/form-data":
         raise ProblemError(
             UNSUPPORTED_MEDIA_TYPE,
             f"send multipart/form-data with photos as {file_field!r}, not"
-            f" {media_type or 'a body without a type'}; photos by URL are not supported yet",
+            f" {sent or 'a body without a type'}",
         )
     # One more than allowed, so that the count is refused below, with a clear message.
     parser = _StrictParser(
@@ -129,8 +131,6 @@ def _checked(
 ) -> ParsedForm:
     parsed = ParsedForm()
     for name, value in form.multi_items():
-        if name in _LATER_FIELDS:
-            raise ProblemError(NOT_SUPPORTED_YET, f"the field {name!r} is not supported yet")
         if name == file_field and isinstance(value, UploadFile):
             stream: BinaryIO = value.file
             parsed.files.append(

@@ -14,6 +14,14 @@ IN_PROGRESS = metrics.live_sum("http_requests_in_progress", "Requests being hand
 BYTES_IN = metrics.counter("http_request_body_bytes", "Bytes of request bodies received.")
 ACCEPTED = metrics.counter("images_accepted", "Images stored and queued.")
 REFUSED = metrics.counter("images_refused", "Files refused at intake.", labels=("code",))
+REPLAYED = metrics.counter(
+    "idempotent_replays", "Requests answered with the job that an earlier one had made."
+)
+CANCELLED = metrics.counter("images_cancelled", "Images cancelled before they were started.")
+FETCHES = metrics.counter(
+    "photo_fetches", "Photos fetched from URLs, by result: `done` or an error code.", ("result",)
+)
+FETCH_SECONDS = metrics.histogram("photo_fetch_seconds", "Time to fetch one photo from its URL.")
 STORE_SECONDS = metrics.histogram("store_put_seconds", "Time to hash and store one file.")
 LISTENERS = metrics.live_sum(
     "job_listeners_connected", "Gateway processes that hear of finished jobs from the database."

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from services.gateway.problems import (
     DATABASE_UNAVAILABLE,
@@ -29,6 +30,8 @@ Tells real product photos from AI-generated ones. Send photos, then read the ver
 TAGS = [
     {"name": "jobs", "description": "Submit photos and read verdicts."},
     {"name": "images", "description": "Single photos: evidence, heatmaps and reviews."},
+    {"name": "catalogs", "description": "Photos by the thousand, from a file or a bucket."},
+    {"name": "keys", "description": "API keys of the caller's tenant; needs the scope `admin`."},
     {"name": "operation", "description": "Health and metrics, open without a key."},
     {"name": "problems", "description": "What problem types mean."},
 ]
@@ -89,6 +92,29 @@ FINISHED_EXAMPLE: dict[str, Any] = {
         "image_id": _EXAMPLE_IMAGE_ID,
     },
 }
+CANCELLED_EXAMPLE: dict[str, Any] = {
+    **ACCEPTED_EXAMPLE,
+    "status": "cancelled",
+    "finished_at": "2026-11-22T17:00:01Z",
+    "images": [{**_EXAMPLE_IMAGE, "status": "cancelled"}],
+}
+PAGE_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            **{k: v for k, v in FINISHED_EXAMPLE.items() if k != "images"},
+            "image_counts": {
+                "total": 1,
+                "queued": 0,
+                "running": 0,
+                "succeeded": 1,
+                "failed": 0,
+                "cancelled": 0,
+            },
+        }
+    ],
+    "next_cursor": None,
+    "links": {"self": "/jobs?listing_id=L-1042", "next": None},
+}
 PREDICTION_EXAMPLE: dict[str, Any] = {
     "prediction": "ai_generated",
     "probability": 0.97,
@@ -140,10 +166,19 @@ def _problem_doc(kinds: Iterable[ProblemKind]) -> dict[str, Any]:
 def multipart_body(
     properties: dict[str, Any], required: list[str], example: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the operation's `requestBody`; routes parse forms themselves, within bounds."""
+    """Return the `content` of a request body; routes parse forms themselves, within bounds."""
     schema = {"type": "object", "properties": properties, "required": required}
-    content = {"multipart/form-data": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"multipart/form-data": {"schema": schema, "example": example}}
+
+
+def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return the `content` of a request body that a route parses itself, within bounds."""
+    return {
+        "application/json": {
+            "schema": model.model_json_schema(ref_template="#/components/schemas/{model}"),
+            "example": example,
+        }
+    }
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -175,8 +210,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    _lift_definitions(document, schemas)
     _drop_fastapi_errors(document)
     return document
+
+
+def _lift_definitions(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Move the `$defs` of request bodies that routes parse themselves to where references lead."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                schemas.update(media.get("schema", {}).pop("$defs", {}))
 
 
 def _drop_fastapi_errors(document: dict[str, Any]) -> None:

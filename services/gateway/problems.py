@@ -87,10 +87,17 @@ UNSUPPORTED_MEDIA_TYPE = _kind(
     "unsupported-media-type",
     415,
     "The request body has a type that is not supported",
-    "Send multipart/form-data with the photos as files.",
+    "Send multipart/form-data with the photos as files; `POST /jobs` also takes JSON with URLs.",
 )
 UNSUPPORTED_TYPE = _image_kind(
     ImageErrorCode.UNSUPPORTED_TYPE, 415, "The file is not a supported image"
+)
+IDEMPOTENCY_KEY_REUSED = _kind(
+    "idempotency-key-reused",
+    409,
+    "The idempotency key came with another request",
+    "Take a new `Idempotency-Key` for every request that is not a repetition. Keys are free again"
+    " after 24 hours.",
 )
 IMAGE_UNFINISHED = _kind(
     "image-unfinished",
@@ -98,12 +105,25 @@ IMAGE_UNFINISHED = _kind(
     "The photo has not been judged yet",
     "Wait until its job has finished, then send the request again.",
 )
+EVIDENCE_GONE = _kind(
+    "evidence-gone",
+    410,
+    "The photo's bytes are gone",
+    "The object store no longer has them, so there is nothing to bundle. The verdict itself is at"
+    " `/images/{id}`.",
+)
 NO_HEATMAP = _kind(
     "no-heatmap",
     409,
     "There is no heatmap of this photo",
     "`detail` says why: the photo has no verdict, its bytes are gone, or the workers serve another"
     " model than the one that judged it.",
+)
+KEY_NOT_ACTIVE = _kind(
+    "key-not-active",
+    409,
+    "The API key was revoked or has expired",
+    "Only an active key can be rotated. Create a new one with `POST /keys`.",
 )
 INVALID_REQUEST = _kind(
     "invalid-request",
@@ -126,11 +146,24 @@ NO_USABLE_IMAGE = _kind(
     "No file of the request can be judged",
     "`errors` says for each file why.",
 )
-NOT_SUPPORTED_YET = _kind(
-    "not-supported-yet",
-    422,
-    "The request asks for something that this version does not do",
-    "Leave out the field that `detail` names.",
+INVALID_URL = _image_kind(ImageErrorCode.INVALID_URL, 422, "The photo's URL is not valid")
+BLOCKED_ADDRESS = _image_kind(
+    ImageErrorCode.BLOCKED_ADDRESS, 422, "The photo's URL leads where it must not"
+)
+FETCH_TIMEOUT = _image_kind(
+    ImageErrorCode.FETCH_TIMEOUT, 422, "The photo's server did not answer in time"
+)
+FETCH_TOO_LARGE = _image_kind(
+    ImageErrorCode.FETCH_TOO_LARGE, 413, "The photo's URL gave too many bytes"
+)
+FETCH_FAILED = _image_kind(
+    ImageErrorCode.FETCH_FAILED, 422, "The photo could not be fetched from its URL"
+)
+FETCH_STATUS = _image_kind(
+    ImageErrorCode.FETCH_STATUS, 422, "The photo's server answered with an error"
+)
+TOO_MANY_REDIRECTS = _image_kind(
+    ImageErrorCode.TOO_MANY_REDIRECTS, 422, "The photo's URL redirects too often"
 )
 INTERNAL_ERROR = _kind(
     "internal-error",
@@ -188,8 +221,18 @@ UPLOAD_PROBLEMS = (
     EMPTY_FILE,
     UNREADABLE_IMAGE,
     TRUNCATED_IMAGE,
-    NOT_SUPPORTED_YET,
     STORAGE_UNAVAILABLE,
+)
+
+# Besides those, of photos given by URL.
+URL_PROBLEMS = (
+    INVALID_URL,
+    BLOCKED_ADDRESS,
+    FETCH_TIMEOUT,
+    FETCH_TOO_LARGE,
+    FETCH_FAILED,
+    FETCH_STATUS,
+    TOO_MANY_REDIRECTS,
 )
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.contracts.tasks import MAX_CHUNK
-from shared.core.settings import BaseAppSettings
+from shared.core.fetch_settings import FetchSettings
 
 MIB = 1024 * 1024
 
 
-class GatewaySettings(BaseAppSettings):
+class GatewaySettings(FetchSettings):
     """Where to listen, how much to take in, how long to wait."""
 
     # Loopback by default: whoever opens it to a network does so knowingly.
@@ -28,6 +28,8 @@ class GatewaySettings(BaseAppSettings):
     gateway_max_image_bytes: int = Field(default=20 * MIB, ge=1)
     # Bytes of one whole `POST /jobs` body: 64 photos of 4 MiB.
     gateway_max_request_bytes: int = Field(default=256 * MIB, ge=1)
+    # Bytes of a catalog's manifest or archive: some million rows, or some thousand photos.
+    gateway_max_catalog_bytes: int = Field(default=1024 * MIB, ge=1)
     # Width times height times frames, read from the header. 50 megapixels decode to 150 MB.
     gateway_max_pixels: int = Field(default=50_000_000, ge=1)
 
@@ -44,6 +46,13 @@ class GatewaySettings(BaseAppSettings):
     gateway_store_threads_per_request: int = Field(default=4, ge=1)
     # Seconds a request's files may wait for the object store before 503.
     gateway_store_seconds: float = Field(default=30.0, gt=0)
+
+    # Photos by URL that one process fetches at a time; each holds one photo's bytes in memory.
+    gateway_fetch_threads: int = Field(default=16, ge=1)
+    # Photos by URL of one request at a time.
+    gateway_fetch_threads_per_request: int = Field(default=8, ge=1)
+    # Seconds for all photos by URL of a request; those not fetched by then fail.
+    gateway_fetch_total_seconds: float = Field(default=30.0, gt=0)
 
     # Seconds `POST /predict` waits for its verdict before 504.
     gateway_predict_seconds: float = Field(default=30.0, gt=0)

@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session
 
 from services.gateway.health import HealthChecks
 from services.gateway.listening import JobListener
+from services.gateway.queue_watch import QueueWatch
 from services.gateway.settings import GatewaySettings
 from shared.core.errors import StorageError
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
+from shared.net import GuardedClient, GuardSettings
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from shared.queue.relay import OutboxRelay
+from shared.storage.files import S3Files
 from shared.storage.port import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 
@@ -40,13 +43,19 @@ class Gateway:
     settings: GatewaySettings
     sessions: SessionFactory
     store: ObjectStore
+    # Catalogs' manifests, in the same bucket.
+    files: S3Files
     relay: OutboxRelay
     listener: JobListener
     health: HealthChecks
+    fetcher: GuardedClient
+    queue: QueueWatch
     # As many threads as the pool lends connections, so that none waits for a connection.
     database_slots: CapacityLimiter
     # Apart from the former: a slow object store must not hold up reads of verdicts.
     store_slots: CapacityLimiter
+    # Apart from both: how long other people's servers take is nobody's to decide here.
+    fetch_slots: CapacityLimiter
 
     async def in_database(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, committed before this returns."""
@@ -61,6 +70,10 @@ class Gateway:
         """Run `work`, which reads uploads or talks to the object store."""
         return await to_thread.run_sync(work, limiter=self.store_slots)
 
+    async def in_fetch(self, work: Callable[[], T]) -> T:
+        """Run `work`, which fetches from a server that a client named."""
+        return await to_thread.run_sync(work, limiter=self.fetch_slots)
+
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
@@ -74,15 +87,26 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     broker = Broker(redis_url, settings.gateway_health_seconds)
     relay = OutboxRelay(sessions, celery)
     listener = JobListener(database_url)
+    fetcher = GuardedClient(
+        GuardSettings(
+            allowed_hosts=settings.allowed_photo_hosts(),
+            max_redirects=settings.fetch_max_redirects,
+        )
+    )
+    queue = QueueWatch(sessions)
     gateway = Gateway(
         settings=settings,
         sessions=sessions,
         store=store,
+        files=S3Files.from_settings(settings),
         relay=relay,
         listener=listener,
         health=HealthChecks(engine, store, broker, settings.gateway_health_seconds),
+        fetcher=fetcher,
+        queue=queue,
         database_slots=CapacityLimiter(settings.database_pool_size),
         store_slots=CapacityLimiter(settings.gateway_store_threads),
+        fetch_slots=CapacityLimiter(settings.gateway_fetch_threads),
     )
     relay.start()
     listening = asyncio.create_task(listener.run(), name="job-listener")
@@ -95,6 +119,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         await _cancel(listening, preparing)
         await to_thread.run_sync(relay.stop, _RELAY_PATIENCE_SECONDS)
         await gateway.health.close()
+        await queue.close()
+        fetcher.close()
         celery.close()
         broker.close()
         engine.dispose()

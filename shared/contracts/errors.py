@@ -15,6 +15,14 @@ class ImageErrorCode(StrEnum):
     OBJECT_MISSING = "object_missing"
     INFERENCE_FAILED = "inference_failed"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    # Photos given by URL: the codes of shared.net.
+    INVALID_URL = "invalid_url"
+    BLOCKED_ADDRESS = "blocked_address"
+    FETCH_TIMEOUT = "fetch_timeout"
+    FETCH_TOO_LARGE = "fetch_too_large"
+    FETCH_FAILED = "fetch_failed"
+    FETCH_STATUS = "fetch_status"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
 
 
 IMAGE_ERROR_HELP: dict[ImageErrorCode, str] = {
@@ -29,4 +37,18 @@ IMAGE_ERROR_HELP: dict[ImageErrorCode, str] = {
     ImageErrorCode.ATTEMPTS_EXHAUSTED: (
         "Judging this image ended a worker several times, so it is tried no more."
     ),
+    ImageErrorCode.INVALID_URL: "The URL is not a clean http or https URL. Correct it.",
+    ImageErrorCode.BLOCKED_ADDRESS: (
+        "The URL leads to an address or port that is not public. Publish the photo, send it as a"
+        " file, or have the operator allow the host."
+    ),
+    ImageErrorCode.FETCH_TIMEOUT: "The photo's server did not answer in time. Try again later.",
+    ImageErrorCode.FETCH_TOO_LARGE: "The URL gave more bytes than allowed. Use a smaller file.",
+    ImageErrorCode.FETCH_FAILED: (
+        "The photo's server could not be reached or broke off. Check that the URL works."
+    ),
+    ImageErrorCode.FETCH_STATUS: (
+        "The photo's server answered with an error. Check that the URL needs no login."
+    ),
+    ImageErrorCode.TOO_MANY_REDIRECTS: "The URL redirects too often. Give the photo's own URL.",
 }

@@ -1,33 +1,42 @@
-"""`POST /jobs`, `GET /jobs/{job_id}`."""
+"""`POST /jobs`, `GET /jobs/{job_id}`, `DELETE /jobs/{job_id}`."""
 
-from typing import Annotated, Any
+import functools
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
 
-from services.gateway import problems
-from services.gateway.accept import Submission, accept
+from services.gateway import metrics, problems
+from services.gateway.accept import Accepted, accept
 from services.gateway.auth import Reader, Writer
 from services.gateway.dependencies import GatewayDep
-from services.gateway.fields import InvalidField, parse_metadata, parse_text
-from services.gateway.form import ParsedForm, invalid_fields, open_form
+from services.gateway.form import media_type, open_form
+from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
+from services.gateway.json_job import read_job_request
 from services.gateway.openapi import (
     ACCEPTED_EXAMPLE,
+    CANCELLED_EXAMPLE,
     FINISHED_EXAMPLE,
+    json_body,
     keyed_docs,
     multipart_body,
 )
 from services.gateway.request_facts import RequestFacts, facts_of
+from services.gateway.submitted import TEXT_FIELDS, from_form, from_json
 from services.gateway.waiting import read_job
+from services.gateway.wiring import Gateway
 from shared.contracts.wire import Job
+from shared.contracts.wire_jobs import JobRequest
 from shared.db.jobs import JobView
+from shared.db.jobs import get_job as read_now
 from shared.db.keys import Principal
+from shared.db.results import cancel_jobs
 from shared.present.jobs import MAX_WAIT_SECONDS, is_finished, job_body, job_path
 
 router = APIRouter(tags=["jobs"])
 
-_PARSERS = {"listing_id": parse_text, "category": parse_text, "metadata": parse_metadata}
-_BODY = multipart_body(
+_FORM = multipart_body(
     {
         "images": {
             "type": "array",
@@ -43,6 +52,11 @@ _BODY = multipart_body(
             "contentMediaType": "application/json",
             "description": "A JSON object of your own, returned with the job.",
         },
+        "webhook_url": {
+            "type": "string",
+            "maxLength": 2048,
+            "description": "Told when this job has finished.",
+        },
     },
     required=["images"],
     example={
@@ -52,9 +66,22 @@ _BODY = multipart_body(
         "metadata": '{"seller": "S-7"}',
     },
 )
+_JSON = json_body(
+    JobRequest,
+    example={
+        "images": [{"url": "https://shop.example/photos/mug.jpg"}],
+        "listing_id": "L-1042",
+        "metadata": {"seller": "S-7"},
+    },
+)
+_BODY = {
+    "requestBody": {"required": True, "content": {**_FORM, **_JSON}},
+}
 _ACCEPT_DOCS = keyed_docs(
     *problems.UPLOAD_PROBLEMS,
+    *problems.URL_PROBLEMS,
     problems.NO_USABLE_IMAGE,
+    problems.IDEMPOTENCY_KEY_REUSED,
 )
 _RETRY_AFTER = {"description": "Seconds until a look is worth while.", "schema": {"type": "string"}}
 
@@ -63,9 +90,10 @@ _RETRY_AFTER = {"description": "Seconds until a look is worth while.", "schema":
     "/jobs",
     operation_id="submit_job",
     summary="Submit photos",
-    description="Answers 202 once bytes and job are durable. When some files cannot be judged, the"
-    " job is accepted and those are `failed` images with their `error`; when none can, the answer"
-    " is a problem.",
+    description="As files (multipart) or by URL (JSON). Answers 202 once bytes and job are durable;"
+    " photos by URL have been fetched by then. When some photos cannot be judged, the job is"
+    " accepted and those are `failed` images with their `error`; when none can, the answer is a"
+    " problem.",
     status_code=202,
     response_description="The job was accepted.",
     responses={
@@ -73,6 +101,7 @@ _RETRY_AFTER = {"description": "Seconds until a look is worth while.", "schema":
             "headers": {
                 "Location": {"description": "Path of the job.", "schema": {"type": "string"}},
                 "Retry-After": _RETRY_AFTER,
+                **REPLAYED_DOC,
             },
             "content": {"application/json": {"example": ACCEPTED_EXAMPLE}},
         },
@@ -81,29 +110,33 @@ _RETRY_AFTER = {"description": "Seconds until a look is worth while.", "schema":
     openapi_extra=_BODY,
 )
 async def submit_job(
-    request: Request, response: Response, gateway: GatewayDep, caller: Writer
+    request: Request,
+    response: Response,
+    gateway: GatewayDep,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Store the photos, write the job, answer with its place."""
     facts = facts_of(request.scope)
+    accepted = await _accept(request, gateway, caller, idempotency_key)
+    note_job(facts, accepted.view)
+    response.headers["Location"] = job_path(accepted.view.job.id)
+    response.headers["Retry-After"] = gateway.queue.retry_after()
+    if accepted.replayed:
+        response.headers[REPLAYED_HEADER] = "true"
+    return job_body(accepted.view)
+
+
+async def _accept(
+    request: Request, gateway: Gateway, caller: Principal, key: str | None
+) -> Accepted:
+    request_id = facts_of(request.scope).request_id
     limit = gateway.settings.gateway_max_images
-    async with open_form(request, "images", _PARSERS, limit) as form:
-        view = await accept(gateway, _submission(caller, facts, form))
-    note_job(facts, view)
-    response.headers["Location"] = job_path(view.job.id)
-    response.headers["Retry-After"] = "1"
-    return job_body(view)
-
-
-def _submission(caller: Principal, facts: RequestFacts, form: ParsedForm) -> Submission:
-    values: dict[str, Any] = {}
-    for name, text in form.texts.items():
-        try:
-            values[name] = _PARSERS[name](text)
-        except InvalidField as error:
-            form.refuse(name, "invalid_value", str(error))
-    if form.errors:
-        raise invalid_fields(form)
-    return Submission(caller.tenant_id, facts.request_id, form.files, **values)
+    if media_type(request) == "application/json":
+        body = await read_job_request(request, limit)
+        return await accept(gateway, from_json(caller.tenant_id, request_id, key, body))
+    async with open_form(request, "images", TEXT_FIELDS, limit) as form:
+        return await accept(gateway, from_form(caller.tenant_id, request_id, key, form))
 
 
 def note_job(facts: RequestFacts, view: JobView) -> None:
@@ -148,5 +181,38 @@ async def get_job(
     if view is None:
         raise problems.ProblemError(problems.NOT_FOUND, f"there is no job {job_id}")
     if not is_finished(view):
-        response.headers["Retry-After"] = "1"
+        response.headers["Retry-After"] = gateway.queue.retry_after()
     return job_body(view)
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    description="Cancels the photos that have not been started; those being judged end normally and"
+    " what was judged stays. The job is `cancelled` when no photo of it was judged, else `partial`."
+    " Called again, or for a job that has finished, it changes nothing and answers the same way.",
+    response_description="The job as it stands now.",
+    responses={
+        200: {"content": {"application/json": {"example": CANCELLED_EXAMPLE}}},
+        **keyed_docs(problems.NOT_FOUND, problems.INVALID_REQUEST),
+    },
+)
+async def cancel_job(job_id: UUID, request: Request, gateway: GatewayDep, caller: Writer) -> Job:
+    """Cancel what waits, answer with what is left."""
+    facts_of(request.scope).job_id = job_id
+    cancelled, view = await gateway.in_database(
+        functools.partial(_cancel, caller.tenant_id, job_id)
+    )
+    if view is None:
+        raise problems.ProblemError(problems.NOT_FOUND, f"there is no job {job_id}")
+    metrics.CANCELLED.inc(cancelled)
+    return job_body(view)
+
+
+def _cancel(tenant_id: UUID, job_id: UUID, session: Session) -> tuple[int, JobView | None]:
+    if read_now(session, tenant_id, job_id) is None:
+        return 0, None
+    cancelled = cancel_jobs(session, [job_id])
+    session.expire_all()  # the statements above went past the session's rows
+    return len(cancelled), read_now(session, tenant_id, job_id)

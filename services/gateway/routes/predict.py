@@ -5,15 +5,16 @@ from typing import NoReturn
 from fastapi import APIRouter, Request
 
 from services.gateway import problems
-from services.gateway.accept import Submission, accept
+from services.gateway.accept import accept
 from services.gateway.auth import Writer
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import invalid_fields, open_form
 from services.gateway.openapi import PREDICTION_EXAMPLE, keyed_docs, multipart_body
 from services.gateway.request_facts import facts_of
 from services.gateway.routes.jobs import note_job
+from services.gateway.submission import Submission
 from services.gateway.waiting import read_job
-from shared.contracts.states import Label
+from shared.contracts.states import JobKind, Label
 from shared.contracts.wire import Prediction
 from shared.db.jobs import JobView
 from shared.db.models import Image
@@ -21,11 +22,12 @@ from shared.present.jobs import image_error, is_finished, job_path
 
 router = APIRouter(tags=["jobs"])
 
-_BODY = multipart_body(
+_FORM = multipart_body(
     {"file": {"type": "string", "format": "binary", "description": "One photo."}},
     required=["file"],
     example={"file": "(bytes of mug.jpg)"},
 )
+_BODY = {"requestBody": {"required": True, "content": _FORM}}
 _DOCS = keyed_docs(
     *problems.UPLOAD_PROBLEMS,
     problems.INFERENCE_FAILED,
@@ -54,8 +56,10 @@ async def predict(request: Request, gateway: GatewayDep, caller: Writer) -> Pred
     async with open_form(request, "file", (), max_files=1) as form:
         if form.errors:
             raise invalid_fields(form)
-        submission = Submission(caller.tenant_id, facts.request_id, form.files)
-        accepted = await accept(gateway, submission)
+        submission = Submission(
+            caller.tenant_id, facts.request_id, form.files, kind=JobKind.PREDICT
+        )
+        accepted = (await accept(gateway, submission)).view
     note_job(facts, accepted)
     view = await read_job(
         gateway, caller.tenant_id, accepted.job.id, gateway.settings.gateway_predict_seconds

@@ -34,7 +34,14 @@ class Job(Base):
             name="finished_at_iff_terminal",
         ),
         CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_started"),
-        Index("ix_jobs_tenant_id_created_at", "tenant_id", text("created_at DESC"), "id"),
+        # Pages of `GET /jobs`: predictions and catalogs' jobs, far more of them, are not in it.
+        Index(
+            "ix_jobs_listed",
+            "tenant_id",
+            text("created_at DESC"),
+            "id",
+            postgresql_where=text("kind = 'job'"),
+        ),
         Index("ix_jobs_tenant_id_listing_id", "tenant_id", "listing_id"),
         Index("ix_jobs_catalog_id", "catalog_id", postgresql_where=text("catalog_id IS NOT NULL")),
         Index(
@@ -100,7 +107,14 @@ class Image(Base):
             "job_id",
             postgresql_where=text("status IN ('queued', 'running')"),
         ),
-        Index("ix_images_sha256", "tenant_id", "sha256"),
+        # Finds the newest photo of the same bytes that was judged.
+        Index(
+            "ix_images_judged_bytes",
+            "tenant_id",
+            "sha256",
+            "id",
+            postgresql_where=text("status = 'succeeded'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

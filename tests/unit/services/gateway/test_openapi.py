@@ -13,6 +13,7 @@ from services.gateway.app import create_app
 from services.gateway.problems import PROBLEMS
 from services.gateway.settings import GatewaySettings
 from shared.contracts.wire import Problem
+from shared.contracts.wire_jobs import JobRequest
 
 # Every wire schema, by the name that the document gives it.
 SCHEMAS = {
@@ -32,6 +33,7 @@ def document():
         s3_endpoint="http://127.0.0.1:1",
         s3_access_key="a",
         s3_secret_key="s",
+        webhook_secret_keys="00" * 32,
     )
     return create_app(settings).openapi()
 
@@ -107,7 +109,7 @@ def test_examples_of_answers_fit_their_schemas(document):
                 name = content["schema"]["$ref"].rsplit("/", 1)[1]
                 SCHEMAS[name].model_validate(content["example"])
                 checked += 1
-    assert checked >= 6
+    assert checked >= 8
 
 
 def test_routes_with_a_key_name_both_ways_to_send_it(document):
@@ -116,6 +118,12 @@ def test_routes_with_a_key_name_both_ways_to_send_it(document):
         keyed = re.match(r"/(health|metrics|problems)", path) is None
         assert schemes == (["bearer", "api_key"] if keyed else []), path
     assert set(document["components"]["securitySchemes"]) == {"bearer", "api_key"}
+
+
+def test_photos_by_url_are_described_as_json(document):
+    body = document["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"]["properties"]["images"]["items"]["$ref"].endswith("/UrlImage")
+    assert JobRequest.model_validate(body["example"]).images[0].url
 
 
 def test_uploads_are_described_as_multipart(document):

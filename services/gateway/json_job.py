@@ -1,0 +1,69 @@
+"""The JSON form of `POST /jobs`, parsed with bounds on everything."""
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from services.gateway.fields import MAX_METADATA_DEPTH, InvalidField, parse_json
+from services.gateway.problems import (
+    INVALID_REQUEST,
+    MALFORMED_REQUEST,
+    NO_IMAGES,
+    TOO_LARGE,
+    TOO_MANY_IMAGES,
+    ProblemError,
+)
+from shared.contracts.wire_jobs import JobRequest
+
+# 64 URLs of 2 KiB with their names, and the metadata, several times over.
+MAX_BODY_BYTES = 512 * 1024
+
+
+async def read_job_request(request: Request, max_images: int) -> JobRequest:
+    """Return the request's JSON body, checked so that PostgreSQL can store whatever passes.
+
+    Raises ProblemError: 413 for too many bytes or photos, 400 for what is no JSON, 422 for wrong
+    members or without any photo.
+    """
+    body = _parse(await _read(request))
+    images = body.get("images")
+    if isinstance(images, list):
+        if not images:
+            raise ProblemError(NO_IMAGES, "name at least one photo in 'images'")
+        if len(images) > max_images:
+            raise ProblemError(TOO_MANY_IMAGES, f"a request may have at most {max_images} photo(s)")
+    try:
+        return JobRequest.model_validate(body)
+    except ValidationError as error:
+        errors = [
+            {
+                "field": ".".join(str(part) for part in item["loc"]),
+                "code": item["type"],
+                "detail": item["msg"],
+            }
+            for item in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        detail = "; ".join(f"{item['field']}: {item['detail']}" for item in errors[:3])
+        raise ProblemError(INVALID_REQUEST, detail, errors) from error
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise ProblemError(TOO_LARGE, f"a JSON body may have at most {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        # Two levels more than metadata may have, which is one of the members.
+        body = parse_json(raw.decode(), MAX_METADATA_DEPTH + 2)
+    except (InvalidField, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, InvalidField) else "not UTF-8"
+        raise ProblemError(MALFORMED_REQUEST, f"the JSON body is refused: {reason}") from error
+    if not isinstance(body, dict):
+        raise ProblemError(MALFORMED_REQUEST, "the JSON body must be an object")
+    return body

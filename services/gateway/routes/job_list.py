@@ -1,0 +1,105 @@
+"""`GET /jobs`: a tenant's jobs, page by page."""
+
+import functools
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
+from sqlalchemy.orm import Session
+
+from services.gateway import problems
+from services.gateway.auth import Reader
+from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
+from services.gateway.dependencies import GatewayDep
+from services.gateway.openapi import PAGE_EXAMPLE, keyed_docs
+from shared.contracts.states import JobStatus
+from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, JobPage, PageLinks
+from shared.db.job_list import JobFilter, Page, Place
+from shared.db.job_list import list_jobs as read_page
+from shared.present.job_list import job_summary
+
+router = APIRouter(tags=["jobs"])
+
+# What a text column can hold.
+_TEXT = r"^[^\x00-\x1f\x7f]*$"
+
+
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    summary="List jobs",
+    description="Newest first, without their photos. Pages are stable: `links.next` leads on, and"
+    " jobs submitted meanwhile appear before the first page. Predictions and catalogs' jobs are"
+    " not listed.",
+    response_description="One page of jobs.",
+    responses={
+        200: {"content": {"application/json": {"example": PAGE_EXAMPLE}}},
+        **keyed_docs(problems.INVALID_REQUEST),
+    },
+)
+async def list_jobs(
+    request: Request,
+    gateway: GatewayDep,
+    caller: Reader,
+    status: Annotated[
+        list[JobStatus] | None, Query(description="One of these; repeat it for several.")
+    ] = None,
+    listing_id: Annotated[str | None, Query(max_length=200, pattern=_TEXT)] = None,
+    category: Annotated[str | None, Query(max_length=200, pattern=_TEXT)] = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(description="Submitted at this instant or later.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="Submitted before this instant.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Jobs of a page.")] = DEFAULT_PAGE,
+    cursor: Annotated[
+        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+    ] = None,
+) -> JobPage:
+    """Read one page."""
+    wanted = JobFilter(status or (), listing_id, category, created_after, created_before)
+    read = functools.partial(_read, caller.tenant_id, wanted, limit, _place(cursor))
+    page = await gateway.in_database(read)
+    following = encode_cursor(page.next) if page.next else None
+    return JobPage(
+        data=[job_summary(view) for view in page.jobs],
+        next_cursor=following,
+        links=PageLinks(
+            self=_path(request, cursor), next=_path(request, following) if following else None
+        ),
+    )
+
+
+def _read(
+    tenant_id: UUID, wanted: JobFilter, limit: int, after: Place | None, session: Session
+) -> Page:
+    return read_page(session, tenant_id, wanted, limit, after)
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        return decode_cursor(cursor)
+    except InvalidCursor as error:
+        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
+        raise problems.ProblemError(problems.INVALID_REQUEST, f"cursor: {error}", [item]) from error
+
+
+def _path(request: Request, cursor: str | None) -> str:
+    """Return the request's own path and filters, with `cursor`."""
+    known = {
+        "status",
+        "listing_id",
+        "category",
+        "created_after",
+        "created_before",
+        "limit",
+    }
+    query = [(name, value) for name, value in request.query_params.multi_items() if name in known]
+    if cursor is not None:
+        query.append(("cursor", cursor))
+    return f"/jobs?{urlencode(query)}" if query else "/jobs"
