@@ -39,6 +39,12 @@ class _Commands(LazyGroup):
             "Check every dependency and say how to mend it.",
             install_hint=_CLIENT,
         ),
+        "evidence": LazyCommand(
+            "services.worker.cli:app",
+            "Compute the verdict of an evidence bundle again.",
+            optional=True,
+            install_hint="pip install -e '.[worker-cpu,cli]'",
+        ),
         "data": LazyCommand(
             "services.training.dataset.cli:app",
             "Fetch, check, split and make the photos that training reads.",

@@ -112,6 +112,13 @@ EVIDENCE_GONE = _kind(
     "The object store no longer has them, so there is nothing to bundle. The verdict itself is at"
     " `/images/{id}`.",
 )
+EVIDENCE_GONE = _kind(
+    "evidence-gone",
+    410,
+    "The photo's bytes are gone",
+    "The object store no longer has them, so there is nothing to bundle. The verdict itself is at"
+    " `/images/{id}`.",
+)
 NO_HEATMAP = _kind(
     "no-heatmap",
     409,

@@ -99,6 +99,7 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
                 settings.worker_provenance_trust_anchors,
                 settings.worker_provenance_seconds,
             ),
+            digest=digest,
         )
         return LoadedModel(package, digest, engine, pipeline)
 

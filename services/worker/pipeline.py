@@ -12,6 +12,7 @@ from services.worker.bulk import yield_to_others
 from services.worker.engines.port import Engine, Images
 from services.worker.engines.serial import SerialEngine
 from services.worker.explain import explain
+from services.worker.judged_with import judged_with
 from services.worker.metrics import BATCH_SIZE, SECOND_LOOKS, STAGE_SECONDS
 from services.worker.provenance import Provenance
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
@@ -82,13 +83,17 @@ class InferencePipeline:
         max_pixels: int,
         bulk_threads: int = 2,
         provenance: Provenance | None = None,
+        digest: str = "",
     ) -> None:
+        """`digest` is that of the package directory, for the record only."""
         self._store = store
         self._package = package
         self._manifest = package.manifest
         self._engine = SerialEngine(engine)
         self._max_pixels = max_pixels
         self._provenance = provenance or Provenance()
+        # Every verdict of this pipeline has exactly these.
+        self.judged_with = judged_with(package, digest, engine.name, self._provenance.facts)
         self._fetchers = ThreadPoolExecutor(fetch_threads, thread_name_prefix="fetch")
         # Catalogs' photos have threads of their own, which fetch and decode: were they to queue for
         # the others, a lone photo would wait behind a whole chunk.
@@ -183,6 +188,7 @@ class InferencePipeline:
             judgement.confidence,
             judgement.logit,
             list(judgement.evidence),
+            self.judged_with,
         )
         return self._provenance.conclude(judged, look.findings)
 

@@ -69,7 +69,7 @@ class ServiceProcess:
         """Return everything it has written so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait_for_line(self, text: str, seconds: float = 40.0, since: int = 0) -> None:
+    def wait_for_line(self, text: str, seconds: float = 90.0, since: int = 0) -> None:
         """Wait until `text` appears in the output after the first `since` characters."""
 
         def seen() -> bool:

@@ -72,6 +72,11 @@ def test_sample_photos_are_judged_in_order(pipeline, store, package):
     assert [outcome.image_id for outcome in outcomes] == [image.id for image in images]
     assert all(isinstance(outcome, Judged) for outcome in outcomes)
     assert {outcome.model_version for outcome in outcomes} == {package.manifest.version}
+    told = outcomes[0].judged_with
+    assert all(outcome.judged_with == told for outcome in outcomes)
+    assert told["thresholds"]["ai_above"] == package.manifest.thresholds.ai_above
+    assert told["preprocess"]["resize_short"] == package.manifest.preprocess.resize_short
+    assert told["provenance"]["conclusive"] == "trusted"
 
 
 def test_a_photo_gets_the_same_logit_alone_and_in_any_batch(pipeline, store):

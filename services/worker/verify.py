@@ -1,0 +1,130 @@
+"""Computes the verdict of an evidence bundle again, by the path that judged the photo."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.worker.bootstrap import at_budget
+from services.worker.engines.select import load_engine
+from services.worker.pipeline import InferencePipeline
+from services.worker.provenance import Provenance
+from services.worker.settings import WorkerSettings
+from shared.contracts.wire_images import JudgedVerdict
+from shared.core.errors import DetectorError
+from shared.db.leases import LeasedImage
+from shared.db.results import Judged
+from shared.ml.package import ModelPackage, load_package
+from shared.present.evidence import Bundle
+from shared.provenance.decide import Conclusive
+from shared.registry.digest import package_digest
+from shared.storage.memory import MemoryObjectStore
+
+_PROVENANCE_KINDS = ("c2pa", "digital_source_type", "generator_parameters", "software", "camera")
+
+
+class NotRepeatableError(DetectorError):
+    """The verdict cannot be computed again here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison of what was stored with what came out now."""
+
+    name: str
+    stored: str
+    now: str
+    holds: bool
+
+
+def verify(
+    bundle: Bundle, directory: Path, anchors: Path | None, tolerance: float
+) -> Iterator[Check]:
+    """Yield the comparisons for the bundle's newest verdict.
+
+    `directory` is the model package that judged, `anchors` the trust anchors that the worker had.
+    Probabilities may differ by `tolerance`: runtimes and processors round differently.
+    Raises NotRepeatableError, or PackageError for a damaged package.
+    """
+    stored = bundle.image.verdict
+    if stored is None:
+        raise NotRepeatableError("the bundle holds no verdict")
+    package = _package(stored, directory)
+    yield Check("model", stored.model_version, package.manifest.version, holds=True)
+    digest = stored.judged_with.get("package_sha256")
+    if digest:
+        now_digest = package_digest(directory)
+        yield Check("model package", digest[:16], now_digest[:16], now_digest == digest)
+    now = _judge(bundle, package, _provenance(stored, anchors))
+    yield Check("label", stored.label.value, now.label.value, now.label == stored.label)
+    yield Check(
+        "probability",
+        f"{stored.probability:.4f}",
+        f"{now.probability:.4f}",
+        abs(now.probability - stored.probability) <= tolerance,
+    )
+    before, after = _statements(stored.evidence), _statements(now.evidence)
+    yield Check("statements of origin", _listed(before), _listed(after), before == after)
+
+
+def _package(stored: JudgedVerdict, directory: Path) -> ModelPackage:
+    package = load_package(directory)
+    if package.manifest.version != stored.model_version:
+        raise NotRepeatableError(
+            f"the photo was judged by model {stored.model_version}, and {directory} holds"
+            f" {package.manifest.version}: give the right package with --model"
+        )
+    return at_budget(package, stored.judged_with.get("false_accusation_budget"))
+
+
+def _provenance(stored: JudgedVerdict, anchors: Path | None) -> Provenance:
+    facts = stored.judged_with.get("provenance") or {}
+    provenance = Provenance(Conclusive(facts.get("conclusive", Conclusive.TRUSTED)), anchors, 30.0)
+    wanted = facts.get("trust_anchors_sha256")
+    if wanted != provenance.facts["trust_anchors_sha256"]:
+        raise NotRepeatableError(
+            "the photo was judged with other trust anchors"
+            + (f" (SHA-256 {wanted}): give that file with --trust-anchors" if wanted else "")
+        )
+    return provenance
+
+
+def _judge(bundle: Bundle, package: ModelPackage, provenance: Provenance) -> Judged:
+    settings = WorkerSettings.model_construct(worker_engine="auto")
+    image = bundle.image
+    store = MemoryObjectStore()
+    store.put("photo", bundle.photo, "")
+    pipeline = InferencePipeline(
+        store,
+        package,
+        load_engine(package, settings),
+        fetch_threads=1,
+        decode_threads=1,
+        batch_wait_seconds=0.0,
+        max_pixels=settings.worker_max_pixels,
+        provenance=provenance,
+    )
+    leased = LeasedImage(
+        image.id, image.job_id, "photo", image.sha256 or "", len(bundle.photo), 1, "verify"
+    )
+    try:
+        (outcome,) = pipeline.run([leased])
+    finally:
+        pipeline.close()
+    if not isinstance(outcome, Judged):
+        raise NotRepeatableError(f"the photo cannot be judged: {outcome}")
+    return outcome
+
+
+def _statements(evidence: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return sorted(
+        (entry["kind"], entry["says"], entry["strength"])
+        for entry in evidence
+        if entry.get("kind") in _PROVENANCE_KINDS
+    )
+
+
+def _listed(statements: list[tuple[str, str, str]]) -> str:
+    return (
+        ", ".join(f"{kind}: {says} ({strength})" for kind, says, strength in statements) or "none"
+    )
