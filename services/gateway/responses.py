@@ -80,6 +80,9 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     """Starlette's own: no route (404), wrong method (405)."""
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
+    # FastAPI, reading a JSON body, hides what the upload guard raised behind a 400.
+    if isinstance(error.__cause__, ProblemError):
+        return problem_response(error.__cause__, request.scope)
     kinds = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
     problem = ProblemError(
         kinds.get(error.status_code, MALFORMED_REQUEST),

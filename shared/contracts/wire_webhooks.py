@@ -59,7 +59,7 @@ class Webhook(Wire):
     """A registered endpoint, or the tenant's `default` one, which signs calls of `webhook_url`."""
 
     id: UUID
-    url: str | None = Field(description="Null only for the default endpoint.")
+    url: str | None = Field(default=None, description="Null only for the default endpoint.")
     is_default: bool
     description: str
     events: list[EventType] = Field(description="Event types that it gets; empty for all.")
@@ -126,10 +126,10 @@ class Attempt(Wire):
     """One request of a delivery."""
 
     attempted_at: datetime
-    status_code: int | None = Field(description="Null when no response came.")
+    status_code: int | None = Field(default=None, description="Null when no response came.")
     latency_ms: float
-    response_body: str | None = Field(description="The start of it.")
-    error: str | None = Field(description="Why it does not count as received.")
+    response_body: str | None = Field(default=None, description="The start of it.")
+    error: str | None = Field(default=None, description="Why it does not count as received.")
 
 
 class Delivery(Wire):
@@ -138,7 +138,7 @@ class Delivery(Wire):
     id: UUID
     event_id: UUID = Field(description="The header `webhook-id`, the same in every attempt.")
     event_type: EventType
-    url: str | None
+    url: str | None = None
     status: DeliveryStatus
     attempts: int = Field(description="Attempts of the present schedule; a replay begins anew.")
     next_attempt_at: datetime | None = None
@@ -152,7 +152,7 @@ class DeliveryDetail(Delivery):
 
     log: list[Attempt]
     payload: dict[str, Any] | None = Field(
-        description="The body that is sent; null before the first attempt."
+        default=None, description="The body that is sent; null before the first attempt."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from shared.contracts.events import DeliveryStatus
@@ -65,7 +66,7 @@ def _last_attempts(
 ) -> dict[UUID, list[WebhookAttempt]]:
     rows = session.execute(
         select(WebhookAttempt)
-        .distinct(WebhookAttempt.delivery_id)
+        .ext(distinct_on(WebhookAttempt.delivery_id))
         .where(WebhookAttempt.delivery_id.in_(delivery_ids))
         .order_by(WebhookAttempt.delivery_id, WebhookAttempt.id.desc())
     )

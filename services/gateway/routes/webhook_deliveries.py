@@ -1,0 +1,212 @@
+"""`/webhooks/{id}/…`: the delivery log, trying a webhook, and sending again."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from services.gateway import problems, webhook_examples
+from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
+from services.gateway.dependencies import GatewayDep
+from services.gateway.openapi import keyed_docs
+from services.gateway.routes.webhooks import BODY_PROBLEMS, EndpointRef, Manager, find_endpoint
+from services.gateway.webhook_examples import json_answer, json_body
+from shared.contracts.events import DeliveryStatus, EndpointStatus
+from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, PageLinks
+from shared.contracts.wire_webhooks import (
+    Delivery,
+    DeliveryDetail,
+    DeliveryPage,
+    Recovered,
+    Recovery,
+)
+from shared.db import deliveries, delivery_log
+from shared.db.delivery_log import DeliveryView
+from shared.db.job_list import Place
+from shared.db.models import WebhookEndpoint
+from shared.present.webhooks import delivery_body, delivery_detail
+
+router = APIRouter(tags=["webhooks"])
+
+
+def _enabled(session: Session, tenant_id: UUID, ref: UUID | str) -> WebhookEndpoint:
+    endpoint = find_endpoint(session, tenant_id, ref)
+    if endpoint.status != EndpointStatus.ENABLED:
+        raise problems.ProblemError(
+            problems.WEBHOOK_DISABLED, f"webhook {ref}: {endpoint.disabled_reason}"
+        )
+    return endpoint
+
+
+def _delivery(session: Session, endpoint: WebhookEndpoint, delivery_id: UUID) -> DeliveryView:
+    view = delivery_log.get_delivery(session, endpoint.id, delivery_id)
+    if view is None:
+        raise problems.ProblemError(problems.NOT_FOUND, f"there is no delivery {delivery_id}")
+    return view
+
+
+@router.post(
+    "/webhooks/{webhook_id}/test",
+    operation_id="test_webhook",
+    summary="Send a test event",
+    description="An `endpoint.test` event goes to this webhook alone, whatever types it wants, and"
+    " is retried like any other. Read the delivery to see what the receiver answered.",
+    status_code=202,
+    response_description="The delivery that was queued.",
+    responses={
+        202: json_answer(webhook_examples.QUEUED_DELIVERY),
+        **keyed_docs(problems.NOT_FOUND, problems.WEBHOOK_DISABLED, problems.INVALID_REQUEST),
+    },
+)
+async def test_webhook(webhook_id: UUID, gateway: GatewayDep, caller: Manager) -> Delivery:
+    """Queue the event."""
+
+    def work(session: Session) -> Delivery:
+        endpoint = _enabled(session, caller.tenant_id, webhook_id)
+        if endpoint.is_default:
+            raise problems.ProblemError(problems.NOT_FOUND, f"there is no webhook {webhook_id}")
+        subject = {"webhook_id": str(endpoint.id), "message": "This is a test event."}
+        made = deliveries.send_test(session, caller.tenant_id, endpoint.id, subject)
+        return delivery_body(_delivery(session, endpoint, made))
+
+    return await gateway.in_database(work)
+
+
+@router.get(
+    "/webhooks/{webhook_id}/deliveries",
+    operation_id="list_deliveries",
+    summary="Read the delivery log",
+    description="Newest first, each with its last attempt. Kept for 30 days by default.",
+    response_description="One page of deliveries.",
+    responses={
+        200: json_answer(webhook_examples.DELIVERY_PAGE),
+        **keyed_docs(problems.NOT_FOUND, problems.INVALID_REQUEST),
+    },
+)
+async def list_deliveries(
+    webhook_id: EndpointRef,
+    gateway: GatewayDep,
+    caller: Manager,
+    status: Annotated[DeliveryStatus | None, Query(description="Only these.")] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_PAGE, description="Deliveries of a page.")
+    ] = DEFAULT_PAGE,
+    cursor: Annotated[
+        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+    ] = None,
+) -> DeliveryPage:
+    """Read one page."""
+    after = _position(cursor)
+
+    def work(session: Session) -> list[DeliveryView]:
+        endpoint = find_endpoint(session, caller.tenant_id, webhook_id)
+        # One more than asked for tells whether there is another page.
+        return delivery_log.list_deliveries(session, endpoint.id, limit + 1, status, after)
+
+    found = await gateway.in_database(work)
+    following = None
+    if len(found) > limit:
+        last = found[limit - 1].delivery
+        following = encode_cursor(Place(last.created_at, last.id))
+    query = {"limit": str(limit)} | ({"status": status.value} if status else {})
+    return DeliveryPage(
+        data=[delivery_body(view) for view in found[:limit]],
+        next_cursor=following,
+        links=PageLinks(
+            self=_path(webhook_id, query, cursor),
+            next=_path(webhook_id, query, following) if following else None,
+        ),
+    )
+
+
+def _position(cursor: str | None) -> delivery_log.Position | None:
+    if cursor is None:
+        return None
+    try:
+        place = decode_cursor(cursor)
+    except InvalidCursor as error:
+        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
+        raise problems.ProblemError(problems.INVALID_REQUEST, f"cursor: {error}", [item]) from error
+    return place.created_at, place.id
+
+
+def _path(ref: UUID | str, query: dict[str, str], cursor: str | None) -> str:
+    all_parameters = query | ({"cursor": cursor} if cursor else {})
+    return f"/webhooks/{ref}/deliveries?{urlencode(all_parameters)}"
+
+
+@router.get(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}",
+    operation_id="get_delivery",
+    summary="Read one delivery",
+    response_description="The delivery with its body and every attempt.",
+    responses={
+        200: json_answer(webhook_examples.DELIVERY_DETAIL),
+        **keyed_docs(problems.NOT_FOUND, problems.INVALID_REQUEST),
+    },
+)
+async def get_delivery(
+    webhook_id: EndpointRef, delivery_id: UUID, gateway: GatewayDep, caller: Manager
+) -> DeliveryDetail:
+    """Read it."""
+
+    def work(session: Session) -> DeliveryDetail:
+        endpoint = find_endpoint(session, caller.tenant_id, webhook_id)
+        return delivery_detail(_delivery(session, endpoint, delivery_id))
+
+    return await gateway.in_database(work)
+
+
+@router.post(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+    operation_id="replay_delivery",
+    summary="Send one delivery again",
+    description="At once and with a new schedule, whatever became of it; the `webhook-id` stays.",
+    status_code=202,
+    response_description="The delivery, on its way again.",
+    responses={
+        202: json_answer(webhook_examples.QUEUED_DELIVERY),
+        **keyed_docs(problems.NOT_FOUND, problems.WEBHOOK_DISABLED, problems.INVALID_REQUEST),
+    },
+)
+async def replay_delivery(
+    webhook_id: EndpointRef, delivery_id: UUID, gateway: GatewayDep, caller: Manager
+) -> Delivery:
+    """Begin its schedule anew."""
+
+    def work(session: Session) -> Delivery:
+        endpoint = _enabled(session, caller.tenant_id, webhook_id)
+        deliveries.replay(session, endpoint.id, delivery_id)
+        return delivery_body(_delivery(session, endpoint, delivery_id))
+
+    return await gateway.in_database(work)
+
+
+@router.post(
+    "/webhooks/{webhook_id}/recover",
+    operation_id="recover_webhook",
+    summary="Send what was missed",
+    description="Every event of the window that this webhook wants and has not received is sent"
+    " again: failed deliveries, and events from while it was disabled or not yet registered."
+    " `webhook-id`s stay, so a receiver that keeps them sees nothing twice.",
+    status_code=202,
+    response_description="How many are on their way.",
+    responses={
+        202: json_answer(webhook_examples.RECOVERED),
+        **keyed_docs(*BODY_PROBLEMS, problems.NOT_FOUND, problems.WEBHOOK_DISABLED),
+    },
+    openapi_extra=json_body(webhook_examples.RECOVERY),
+)
+async def recover_webhook(
+    webhook_id: EndpointRef, window: Recovery, gateway: GatewayDep, caller: Manager
+) -> Recovered:
+    """Queue them."""
+
+    def work(session: Session) -> Recovered:
+        endpoint = _enabled(session, caller.tenant_id, webhook_id)
+        count = deliveries.recover(session, endpoint.id, window.since, window.until)
+        return Recovered(deliveries=count)
+
+    return await gateway.in_database(work)
