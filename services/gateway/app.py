@@ -9,7 +9,18 @@ from services.gateway.openapi import DESCRIPTION, TAGS, install_openapi
 from services.gateway.protocol import ON_SHUTDOWN
 from services.gateway.request_context import RequestContext
 from services.gateway.responses import add_problem_handlers
-from services.gateway.routes import docs, evidence, images, job_list, jobs, operation, predict, problems
+from services.gateway.routes import (
+    docs,
+    evidence,
+    images,
+    job_list,
+    jobs,
+    operation,
+    predict,
+    problems,
+    webhook_deliveries,
+    webhooks,
+)
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload_guard import UploadGuard, UploadLimits
 from services.gateway.version import VERSION
@@ -44,7 +55,18 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(UploadGuard, limits=_upload_limits(settings))
     app.add_middleware(RequestContext)  # added last, so it is the outermost
-    for module in (jobs, job_list, images, evidence, predict, operation, problems, docs):
+    for module in (
+        jobs,
+        job_list,
+        images,
+        evidence,
+        predict,
+        webhooks,
+        webhook_deliveries,
+        operation,
+        problems,
+        docs,
+    ):
         app.include_router(module.router)
     docs.mount_assets(app)
     install_openapi(app)

@@ -126,6 +126,18 @@ NO_HEATMAP = _kind(
     "`detail` says why: the photo has no verdict, its bytes are gone, or the workers serve another"
     " model than the one that judged it.",
 )
+TOO_MANY_WEBHOOKS = _kind(
+    "too-many-webhooks",
+    409,
+    "The tenant has as many webhooks as allowed",
+    "Delete one that is not needed, or let one receiver take several event types.",
+)
+WEBHOOK_DISABLED = _kind(
+    "webhook-disabled",
+    409,
+    "The webhook is disabled",
+    'Enable it with `PATCH /webhooks/{id}` and `{"status": "enabled"}`, then try again.',
+)
 KEY_NOT_ACTIVE = _kind(
     "key-not-active",
     409,

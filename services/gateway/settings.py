@@ -6,11 +6,12 @@ from pydantic import Field
 
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.fetch_settings import FetchSettings
+from shared.core.webhook_settings import WebhookSettings
 
 MIB = 1024 * 1024
 
 
-class GatewaySettings(FetchSettings):
+class GatewaySettings(FetchSettings, WebhookSettings):
     """Where to listen, how much to take in, how long to wait."""
 
     # Loopback by default: whoever opens it to a network does so knowingly.
@@ -53,6 +54,9 @@ class GatewaySettings(FetchSettings):
     gateway_fetch_threads_per_request: int = Field(default=8, ge=1)
     # Seconds for all photos by URL of a request; those not fetched by then fail.
     gateway_fetch_total_seconds: float = Field(default=30.0, gt=0)
+
+    # Webhooks that one tenant may register.
+    gateway_max_webhooks: int = Field(default=50, ge=1)
 
     # Seconds `POST /predict` waits for its verdict before 504.
     gateway_predict_seconds: float = Field(default=30.0, gt=0)

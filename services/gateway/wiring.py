@@ -14,6 +14,7 @@ from services.gateway.health import HealthChecks
 from services.gateway.listening import JobListener
 from services.gateway.queue_watch import QueueWatch
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhook_tools import WebhookTools
 from shared.core.errors import StorageError
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
@@ -50,6 +51,7 @@ class Gateway:
     health: HealthChecks
     fetcher: GuardedClient
     queue: QueueWatch
+    webhooks: WebhookTools
     # As many threads as the pool lends connections, so that none waits for a connection.
     database_slots: CapacityLimiter
     # Apart from the former: a slow object store must not hold up reads of verdicts.
@@ -104,6 +106,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         health=HealthChecks(engine, store, broker, settings.gateway_health_seconds),
         fetcher=fetcher,
         queue=queue,
+        webhooks=WebhookTools.from_settings(settings),
         database_slots=CapacityLimiter(settings.database_pool_size),
         store_slots=CapacityLimiter(settings.gateway_store_threads),
         fetch_slots=CapacityLimiter(settings.gateway_fetch_threads),
