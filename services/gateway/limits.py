@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 _WINDOW_SECONDS = 60
 # Seconds that Redis may take; every keyed request waits for it.
-_REDIS_SECONDS = 0.25
+_REDIS_SECONDS = 0.5
 # Seconds without Redis after it failed, so that a frozen one does not slow every request down.
 _REDIS_PAUSE_SECONDS = 5.0
 

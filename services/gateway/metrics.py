@@ -18,6 +18,11 @@ REPLAYED = metrics.counter(
     "idempotent_replays", "Requests answered with the job that an earlier one had made."
 )
 CANCELLED = metrics.counter("images_cancelled", "Images cancelled before they were started.")
+LIMITED = metrics.counter(
+    "http_requests_limited",
+    "Requests refused because of their tenant's limits.",
+    ("limit",),
+)
 FETCHES = metrics.counter(
     "photo_fetches", "Photos fetched from URLs, by result: `done` or an error code.", ("result",)
 )

@@ -8,10 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from services.gateway.openapi_limits import add_limit_headers
 from services.gateway.problems import (
     DATABASE_UNAVAILABLE,
     INTERNAL_ERROR,
     MISSING_SCOPE,
+    RATE_LIMITED,
     UNAUTHENTICATED,
     ProblemKind,
 )
@@ -37,7 +39,13 @@ TAGS = [
     {"name": "problems", "description": "What problem types mean."},
 ]
 # Any route that needs a key can answer these.
-_KEYED = (UNAUTHENTICATED, MISSING_SCOPE, INTERNAL_ERROR, DATABASE_UNAVAILABLE)
+_KEYED = (
+    UNAUTHENTICATED,
+    MISSING_SCOPE,
+    RATE_LIMITED,
+    INTERNAL_ERROR,
+    DATABASE_UNAVAILABLE,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -213,6 +221,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = problem
     _lift_definitions(document, schemas)
     _drop_fastapi_errors(document)
+    add_limit_headers(document)
     return document
 
 

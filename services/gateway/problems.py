@@ -112,13 +112,6 @@ EVIDENCE_GONE = _kind(
     "The object store no longer has them, so there is nothing to bundle. The verdict itself is at"
     " `/images/{id}`.",
 )
-EVIDENCE_GONE = _kind(
-    "evidence-gone",
-    410,
-    "The photo's bytes are gone",
-    "The object store no longer has them, so there is nothing to bundle. The verdict itself is at"
-    " `/images/{id}`.",
-)
 NO_HEATMAP = _kind(
     "no-heatmap",
     409,
@@ -184,6 +177,20 @@ FETCH_STATUS = _image_kind(
 TOO_MANY_REDIRECTS = _image_kind(
     ImageErrorCode.TOO_MANY_REDIRECTS, 422, "The photo's URL redirects too often"
 )
+RATE_LIMITED = _kind(
+    "rate-limited",
+    429,
+    "The tenant has sent too many requests",
+    "Send the request again after the seconds in `Retry-After`. Every answer to a request with a"
+    " key says in `RateLimit-Remaining` how many are left.",
+)
+QUEUE_FULL = _kind(
+    "queue-full",
+    429,
+    "The tenant has too many photos waiting",
+    "Send the request again after the seconds in `Retry-After`, when some have been judged. Large"
+    " amounts are better sent as a catalog.",
+)
 INTERNAL_ERROR = _kind(
     "internal-error",
     500,
@@ -240,6 +247,7 @@ UPLOAD_PROBLEMS = (
     EMPTY_FILE,
     UNREADABLE_IMAGE,
     TRUNCATED_IMAGE,
+    QUEUE_FULL,
     STORAGE_UNAVAILABLE,
 )
 

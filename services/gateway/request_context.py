@@ -37,7 +37,7 @@ class RequestContext:
             return
         facts = RequestFacts(request_id=request_id_of(Headers(scope=scope)))
         attach_facts(scope, facts)
-        answer = _Answer(send, facts.request_id)
+        answer = _Answer(send, facts)
         started = time.perf_counter()
         tokens = structlog.contextvars.bind_contextvars(request_id=facts.request_id)
         metrics.IN_PROGRESS.inc()
@@ -64,17 +64,19 @@ def request_id_of(headers: Headers) -> str:
 
 
 class _Answer:
-    """Adds the request id to the response and remembers its status."""
+    """Adds the request id and the request's own headers, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, facts: RequestFacts) -> None:
         self._send = send
-        self._request_id = request_id
+        self._facts = facts
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID_HEADER] = self._facts.request_id
+            headers.update(self._facts.headers)
         await self._send(message)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,8 @@ class RequestFacts:
     # Seconds spent waiting because the client asked to wait; not counted as latency.
     waited_seconds: float = 0.0
     problem: str | None = None
+    # Headers that every answer to this request carries, problems included.
+    headers: dict[str, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def waiting(self, wanted_seconds: float) -> Iterator[None]:

@@ -55,6 +55,13 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     # Seconds for all photos by URL of a request; those not fetched by then fail.
     gateway_fetch_total_seconds: float = Field(default=30.0, gt=0)
 
+    # Requests that a tenant may send in a minute; 0 sets no limit. `detector tenants limit` sets
+    # one tenant's own. Redis counts them for all gateway processes.
+    gateway_requests_per_minute: int = Field(default=6000, ge=0)
+    # Photos of a tenant that may wait or run before it gets 429; 0 sets no limit. Those of
+    # catalogs do not count.
+    gateway_max_open_images: int = Field(default=20_000, ge=0)
+
     # Webhooks that one tenant may register.
     gateway_max_webhooks: int = Field(default=50, ge=1)
 

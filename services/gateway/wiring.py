@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.orm import Session
 
 from services.gateway.health import HealthChecks
+from services.gateway.limits import TenantLimits
 from services.gateway.listening import JobListener
 from services.gateway.queue_watch import QueueWatch
 from services.gateway.settings import GatewaySettings
@@ -51,6 +52,7 @@ class Gateway:
     health: HealthChecks
     fetcher: GuardedClient
     queue: QueueWatch
+    limits: TenantLimits
     webhooks: WebhookTools
     # As many threads as the pool lends connections, so that none waits for a connection.
     database_slots: CapacityLimiter
@@ -96,6 +98,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         )
     )
     queue = QueueWatch(sessions)
+    limits = TenantLimits(redis_url, settings.gateway_requests_per_minute)
     gateway = Gateway(
         settings=settings,
         sessions=sessions,
@@ -106,6 +109,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         health=HealthChecks(engine, store, broker, settings.gateway_health_seconds),
         fetcher=fetcher,
         queue=queue,
+        limits=limits,
         webhooks=WebhookTools.from_settings(settings),
         database_slots=CapacityLimiter(settings.database_pool_size),
         store_slots=CapacityLimiter(settings.gateway_store_threads),
@@ -123,6 +127,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         await to_thread.run_sync(relay.stop, _RELAY_PATIENCE_SECONDS)
         await gateway.health.close()
         await queue.close()
+        await limits.close()
         fetcher.close()
         celery.close()
         broker.close()

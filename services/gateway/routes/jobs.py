@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from services.gateway import metrics, problems
 from services.gateway.accept import Accepted, accept
-from services.gateway.auth import Reader, Writer
+from services.gateway.auth import Reader, Submitter, Writer
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import media_type, open_form
 from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
@@ -113,7 +113,7 @@ async def submit_job(
     request: Request,
     response: Response,
     gateway: GatewayDep,
-    caller: Writer,
+    caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Store the photos, write the job, answer with its place."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from services.gateway import problems
 from services.gateway.accept import accept
-from services.gateway.auth import Writer
+from services.gateway.auth import Submitter
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import invalid_fields, open_form
 from services.gateway.openapi import PREDICTION_EXAMPLE, keyed_docs, multipart_body
@@ -50,7 +50,7 @@ _DOCS = keyed_docs(
     },
     openapi_extra=_BODY,
 )
-async def predict(request: Request, gateway: GatewayDep, caller: Writer) -> Prediction:
+async def predict(request: Request, gateway: GatewayDep, caller: Submitter) -> Prediction:
     """Accept the photo, wait for its verdict, answer with it."""
     facts = facts_of(request.scope)
     async with open_form(request, "file", (), max_files=1) as form:
