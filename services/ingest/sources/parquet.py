@@ -12,6 +12,8 @@ from services.ingest.sources.rows import PhotoReaders, Position, SourceRow, row_
 _ROWS_AT_ONCE = 1024
 # A row group is decoded as a whole. Writers make them of about a million rows.
 _MAX_GROUP_BYTES = 1024 * 1024 * 1024
+# What pyarrow raises for damaged files. A store that is away is a StorageError.
+_DAMAGED = (pa.ArrowException, ValueError, OSError)
 
 
 class ParquetSource:
@@ -25,7 +27,7 @@ class ParquetSource:
         """See Source."""
         try:
             file = pq.ParquetFile(self._stream, pre_buffer=False)
-        except (pa.ArrowException, ValueError) as error:
+        except _DAMAGED as error:
             raise invalid_manifest(f"not a Parquet file: {error}") from error
         columns = named_columns(file.schema_arrow.names)
         first = 0
@@ -64,5 +66,5 @@ class ParquetSource:
                     if number > done:
                         fields = {names[name]: value for name, value in values.items()}
                         yield row_of(number, {"row": number, "rows": rows}, fields, self._photos)
-        except (pa.ArrowException, ValueError) as error:
+        except _DAMAGED as error:
             raise invalid_manifest(f"row group {group} cannot be read: {error}") from error
