@@ -24,6 +24,12 @@ _CHECKS: dict[str, str] = {
     "lease_expired_10_minutes_ago": """
         SELECT count(*) FROM images
         WHERE status = 'running' AND lease_expires_at < now() - interval '10 minutes'""",
+    # G3: what is due is attempted within seconds, unless no dispatcher runs or a receiver is slower
+    # than its events come.
+    "webhook_overdue_10_minutes": """
+        SELECT count(*) FROM webhook_endpoints e JOIN webhook_deliveries d ON d.endpoint_id = e.id
+        WHERE e.status = 'enabled' AND d.status = 'pending'
+        AND d.next_attempt_at < now() - interval '10 minutes'""",
     "image_queued_for_an_hour": """
         SELECT count(*) FROM images
         WHERE status = 'queued' AND created_at < now() - interval '1 hour'""",

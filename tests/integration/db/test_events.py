@@ -13,6 +13,7 @@ from shared.contracts.tasks import CHANNEL_WEBHOOK_DUE
 from shared.db import jobs, keys
 from shared.db.engine import SessionFactory
 from shared.db.events import NewEvent, emit, emit_many
+from shared.db.invariants import check_invariants
 from shared.db.models import Job, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 
@@ -140,3 +141,27 @@ def test_a_jobs_end_is_an_event_unless_it_was_awaited_in_its_request(sessions, t
     assert [event.type for event in ends] == (["job.failed"] if kind == "job" else [])
     urls = {row.url for row in deliveries(sessions) if row.event_id in {e.id for e in ends}}
     assert urls == ({None, "https://own.example/"} if kind == "job" else set())
+
+
+def test_a_delivery_that_nobody_attempts_is_a_violation_unless_its_endpoint_is_disabled(
+    sessions, tenant
+):
+    endpoint(sessions, tenant)
+
+    def overdue() -> int:
+        with sessions() as session:
+            return check_invariants(session)["webhook_overdue_10_minutes"]
+
+    with sessions.begin() as session:
+        emit(session, tenant, EventType.DRIFT_DETECTED, {})
+    assert overdue() == 0
+    with sessions.begin() as session:
+        session.execute(
+            text("UPDATE webhook_deliveries SET next_attempt_at = now() - interval '11 minutes'")
+        )
+    assert overdue() == 1
+    with sessions.begin() as session:
+        session.execute(
+            text("UPDATE webhook_endpoints SET status = 'disabled', disabled_at = now()")
+        )
+    assert overdue() == 0
