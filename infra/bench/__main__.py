@@ -32,6 +32,8 @@ def main() -> int:
     args = _arguments()
     print(f"Making {args.images} photos of {args.short_side} px ...", flush=True)
     photos = make_photos(args.images, args.short_side)
+    # The warm-up has judged some of the photos: they are to be judged again.
+    os.environ["DETECTOR_WORKER_REUSE_VERDICTS"] = "false"
     with tempfile.TemporaryDirectory(prefix="detector-bench-") as name:
         directory = Path(name)
         stack = Stack(directory, timeout_s=120)

@@ -11,7 +11,7 @@ from services.maintenance import metrics
 from services.maintenance.settings import MaintenanceSettings
 from shared.contracts.tasks import QUEUE_INFERENCE, QUEUE_INFERENCE_BULK
 from shared.core.logging import get_logger
-from shared.db import outbox, rescue
+from shared.db import idempotency, outbox, rescue
 from shared.db.engine import SessionFactory
 from shared.db.invariants import check_invariants, queue_state
 from shared.queue.broker import Broker
@@ -53,10 +53,11 @@ class Sweeps:
         metrics.LAST_RUN.labels("rescue").set_to_current_time()
 
     def check(self) -> dict[str, int]:
-        """Check the invariants, log violations, drop old outbox rows; returns the counts."""
+        """Check the invariants, log violations, drop old rows and keys; returns the counts."""
         with self.sessions.begin() as session:
             violations = check_invariants(session)
             purged = outbox.purge_sent(session, self.settings.maintenance_outbox_kept_seconds)
+            idempotency.purge(session)
         for name, count in violations.items():
             metrics.VIOLATIONS.labels(name).set(count)
             if count:

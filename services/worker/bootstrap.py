@@ -65,7 +65,13 @@ def build_worker(settings: WorkerSettings) -> Worker:
     )
     sessions = make_session_factory(database)
     keeper = LeaseKeeper(sessions, settings.worker_lease_seconds)
-    processor = ChunkProcessor(sessions, server, keeper, settings.worker_lease_seconds)
+    processor = ChunkProcessor(
+        sessions,
+        server,
+        keeper,
+        settings.worker_lease_seconds,
+        reuse=settings.worker_reuse_verdicts,
+    )
     celery = make_celery(settings.redis_url.get_secret_value(), "worker")
     celery.conf.worker_soft_shutdown_timeout = settings.worker_shutdown_seconds
     register(celery, processor)

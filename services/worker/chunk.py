@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.worker.leases import LeaseKeeper
-from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST
+from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST, REUSED
 from services.worker.pipeline import Outcome, Postponed
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
@@ -20,6 +20,7 @@ from shared.db.engine import SessionFactory
 from shared.db.leases import Lease, LeasedImage
 from shared.db.outbox import add_chunks
 from shared.db.results import Failed, Judged, settle
+from shared.db.reuse import Basis, find_standing
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -31,7 +32,11 @@ _MAX_DELAY_SECONDS = 60.0
 
 
 class Judge(Protocol):
-    """An `InferencePipeline`, or the `ModelServer` that holds the current one."""
+    """The `ModelServer`, which holds the current model."""
+
+    @property
+    def basis(self) -> Basis:
+        """What the next verdicts will rest on."""
 
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
         """Yield one outcome for each image, in order."""
@@ -43,6 +48,8 @@ class ChunkReport:
 
     asked: int
     leased: int
+    # Of those, answered by a verdict that stood already.
+    reused: int
     outcomes: Counter[str]
     jobs_finished: int
     request_ids: list[str]
@@ -58,7 +65,11 @@ class ChunkProcessor:
         judge: Judge,
         keeper: LeaseKeeper,
         lease_seconds: float,
+        *,
+        reuse: bool = True,
     ) -> None:
+        """With `reuse`, bytes that were judged on the same basis are not judged again."""
+        self._reuse = reuse
         self._sessions = sessions
         self._judge = judge
         self._keeper = keeper
@@ -70,23 +81,34 @@ class ChunkProcessor:
         Raises sqlalchemy's OperationalError when the database stays away; the images are then
         rescued after their lease.
         """
-        lease = self._transact(lambda s: leases.acquire(s, image_ids, self._lease_seconds))
+        lease, standing = self._transact(lambda s: self._lease(s, image_ids))
         if not lease.images:
-            return ChunkReport(len(image_ids), 0, Counter(), 0, [], [])
+            return ChunkReport(len(image_ids), 0, 0, Counter(), 0, [], [])
         with self._keeper.keep(lease.id, [image.id for image in lease.images]):
-            outcomes = list(self._judge.run(lease.images))
+            known = {judged.image_id for judged in standing}
+            unknown = [image for image in lease.images if image.id not in known]
+            outcomes = [*standing, *(self._judge.run(unknown) if unknown else ())]
             settled, finished = self._transact(lambda s: _store(s, lease, outcomes))
         lost = len(outcomes) - settled
         if lost:
             LEASES_LOST.inc(lost)
+        REUSED.inc(len(standing))
         return ChunkReport(
             asked=len(image_ids),
             leased=len(lease.images),
+            reused=len(standing),
             outcomes=_count(outcomes),
             jobs_finished=finished,
             request_ids=sorted({image.request_id for image in lease.images}),
             job_ids=sorted({image.job_id for image in lease.images}),
         )
+
+    def _lease(self, session: Session, image_ids: Sequence[UUID]) -> tuple[Lease, list[Judged]]:
+        lease = leases.acquire(session, image_ids, self._lease_seconds)
+        if not lease.images or not self._reuse:
+            return lease, []
+        leased = [image.id for image in lease.images]
+        return lease, find_standing(session, leased, self._judge.basis)
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         for pause in _DATABASE_BACKOFF:

@@ -7,6 +7,10 @@ IMAGES = Counter(
     "Images by outcome: a verdict's label, `failed` or `postponed`.",
     ["outcome"],
 )
+REUSED = Counter(
+    "detector_worker_verdicts_reused_total",
+    "Photos answered by the verdict of an earlier one with the same bytes, without inference.",
+)
 FAILURES = Counter("detector_worker_image_failures_total", "Failed images by error code.", ["code"])
 LEASES_LOST = Counter(
     "detector_worker_leases_lost_total",

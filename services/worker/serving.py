@@ -10,6 +10,7 @@ from services.worker.metrics import MODEL
 from services.worker.pipeline import InferencePipeline, Outcome
 from shared.core.errors import DetectorError
 from shared.db.leases import LeasedImage
+from shared.db.reuse import Basis
 from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
 
@@ -60,6 +61,12 @@ class ModelServer:
     def current(self) -> LoadedModel:
         """The model that the next chunk will be judged with."""
         return self._slot.model
+
+    @property
+    def basis(self) -> Basis:
+        """What verdicts of the current model rest on."""
+        model = self.current
+        return Basis(model.version, model.pipeline.judged_with)
 
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
         """See `InferencePipeline.run`; all of `images` are judged by one model."""

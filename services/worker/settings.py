@@ -31,6 +31,9 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_batch_wait_ms: float = Field(default=8.0, ge=0)
     # CPU threads of the OpenVINO engine; 0 takes all.
     worker_inference_threads: int = Field(default=0, ge=0)
+    # Answer a photo with the verdict of the tenant's earlier one that has the same bytes and was
+    # judged by the same model with the same settings.
+    worker_reuse_verdicts: bool = True
     # Seconds until the images of a dead worker may be taken by another; renewed every third of it.
     worker_lease_seconds: float = Field(default=30.0, gt=0)
     # Larger images are refused from their header; the gateway's limit should be the same.

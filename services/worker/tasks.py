@@ -48,6 +48,7 @@ def _log(report: ChunkReport, seconds: float) -> None:
         "chunk.finished",
         images=report.asked,
         leased=report.leased,
+        reused=report.reused,
         jobs_finished=report.jobs_finished,
         duration_ms=round(seconds * 1000, 1),
         job_ids=[str(job_id) for job_id in report.job_ids],

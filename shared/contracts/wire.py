@@ -35,6 +35,14 @@ class Verdict(Wire):
     )
     model_version: str
     evidence: list[dict[str, Any]] = Field(default_factory=list)
+    judged_with: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What decided beside the pixels: false-accusation budget, thresholds,"
+        " preprocess, the package's digest.",
+    )
+    reused_from: UUID | None = Field(
+        default=None, description="The earlier photo of the same bytes whose verdict this repeats."
+    )
 
 
 class Review(Wire):
@@ -64,6 +72,7 @@ class JobImage(Wire):
     sha256: str | None = Field(default=None, description="SHA-256 of the stored bytes, hex.")
     width: int | None = None
     height: int | None = None
+    source_url: str | None = Field(default=None, description="Where it was fetched from.")
     error: ImageError | None = None
     verdict: Verdict | None = None
     review: Review | None = Field(default=None, description="The newest one, if any.")

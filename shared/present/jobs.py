@@ -94,6 +94,7 @@ def _image(
         sha256=image.sha256,
         width=image.width,
         height=image.height,
+        source_url=image.source_url,
         error=image_error(image),
         verdict=verdict_body(verdict) if verdict else None,
         review=review_body(review) if review else None,
@@ -110,6 +111,8 @@ def verdict_body(verdict: models.Verdict) -> Verdict:
         confidence=verdict.confidence,
         model_version=verdict.model_version,
         evidence=evidence,
+        judged_with=verdict.judged_with,
+        reused_from=verdict.reused_from,
     )
 
 

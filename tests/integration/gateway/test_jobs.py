@@ -118,6 +118,8 @@ def test_a_finished_job_shows_verdicts_and_the_listing_verdict(gateway, client):
         "confidence": 0.93,
         "model_version": "b0-test.1",
         "evidence": [],
+        "judged_with": {},
+        "reused_from": None,
     }
     assert body["verdict"]["label"] == "ai_generated"
     assert body["verdict"]["image_id"] in [image["id"] for image in body["images"]]

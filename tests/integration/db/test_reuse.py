@@ -1,0 +1,115 @@
+"""Which verdict stands for the same bytes, and which does not."""
+
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from shared.contracts.states import Label
+from shared.core.ids import new_id
+from shared.db import jobs, keys, leases
+from shared.db.results import Judged, settle
+from shared.db.reuse import Basis, find_standing
+
+SETTINGS = {"thresholds": {"ai_above": 0.97, "real_below": 0.1}, "package_sha256": None}
+BASIS = Basis("m1", SETTINGS)
+
+
+@pytest.fixture
+def tenant(sessions) -> UUID:
+    with sessions.begin() as session:
+        return keys.get_or_create_tenant(session, "acme")
+
+
+def submit(sessions, tenant: UUID, sha256: str = "a" * 64) -> UUID:
+    image = jobs.NewImage("a.jpg", 10, sha256, f"tenants/x/{sha256}", "image/jpeg", 8, 8)
+    with sessions.begin() as session:
+        job_id = jobs.insert_job(session, jobs.NewJob(tenant, "req-1", [image]))
+        return jobs.get_job(session, tenant, job_id).images[0][0].id
+
+
+def judge(sessions, image_id: UUID, basis: Basis = BASIS, reused_from: UUID | None = None) -> None:
+    with sessions.begin() as session:
+        lease = leases.acquire(session, [image_id], 30)
+        evidence = [{"kind": "reencode", "flipped": False}]
+        outcome = Judged(
+            image_id, basis.model_version, Label.REAL, 0.1, 0.9, -2.125, evidence,
+            basis.judged_with, reused_from,
+        )  # fmt: skip
+        assert settle(session, lease.id, [outcome])[0] == [image_id]
+
+
+def standing(sessions, *image_ids: UUID, basis: Basis = BASIS) -> list[Judged]:
+    with sessions() as session:
+        return find_standing(session, image_ids, basis)
+
+
+def test_the_same_bytes_on_the_same_basis_have_the_whole_verdict(sessions, tenant):
+    first = submit(sessions, tenant)
+    judge(sessions, first)
+    second, other = submit(sessions, tenant), submit(sessions, tenant, "b" * 64)
+    assert standing(sessions, second, other) == [
+        Judged(
+            second, "m1", Label.REAL, 0.1, 0.9, -2.125,
+            [{"kind": "reencode", "flipped": False}], SETTINGS, first,
+        )
+    ]  # fmt: skip
+
+
+def test_a_repetition_of_a_repetition_names_the_photo_that_was_judged(sessions, tenant):
+    first = submit(sessions, tenant)
+    judge(sessions, first)
+    second = submit(sessions, tenant)
+    judge(sessions, second, reused_from=first)
+    assert [v.reused_from for v in standing(sessions, submit(sessions, tenant))] == [first]
+
+
+@pytest.mark.parametrize(
+    "basis",
+    [
+        Basis("m2", SETTINGS),
+        Basis("m1", {**SETTINGS, "package_sha256": "c" * 64}),
+        Basis("m1", {**SETTINGS, "thresholds": {"ai_above": 0.96, "real_below": 0.1}}),
+        Basis("m1", {}),
+    ],
+    ids=["version", "package", "thresholds", "unknown"],
+)
+def test_another_model_or_setting_judges_again(sessions, tenant, basis):
+    judge(sessions, submit(sessions, tenant))
+    assert standing(sessions, submit(sessions, tenant), basis=basis) == []
+
+
+def test_another_tenants_verdict_is_not_used(sessions, tenant):
+    judge(sessions, submit(sessions, tenant))
+    with sessions.begin() as session:
+        stranger = keys.get_or_create_tenant(session, "stranger")
+    assert standing(sessions, submit(sessions, stranger)) == []
+
+
+def test_a_photo_still_waiting_has_nothing_to_give(sessions, tenant):
+    submit(sessions, tenant)
+    assert standing(sessions, submit(sessions, tenant)) == []
+
+
+def test_after_a_model_swap_the_newest_photo_of_many_is_found(sessions, tenant):
+    old, new = Basis("m0", SETTINGS), BASIS
+    for _ in range(6):
+        judge(sessions, submit(sessions, tenant), old)
+    last = submit(sessions, tenant)
+    judge(sessions, last, new)
+    assert [v.reused_from for v in standing(sessions, submit(sessions, tenant))] == [last]
+
+
+def test_the_search_reads_the_index(sessions):
+    with sessions() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = session.execute(
+            text("""
+            EXPLAIN SELECT id FROM images WHERE tenant_id = :tenant AND sha256 = 'x'
+            AND status = 'succeeded' ORDER BY id DESC LIMIT 4
+            """),
+            {"tenant": new_id()},
+        )
+        plan = "\n".join(rows.scalars())
+    assert "ix_images_judged_bytes" in plan
+    assert "Sort" not in plan
