@@ -34,6 +34,9 @@ def main() -> int:
     photos = make_photos(args.images, args.short_side)
     # The warm-up has judged some of the photos: they are to be judged again.
     os.environ["DETECTOR_WORKER_REUSE_VERDICTS"] = "false"
+    # One tenant sends everything, as fast as it can.
+    os.environ["DETECTOR_GATEWAY_REQUESTS_PER_MINUTE"] = "0"
+    os.environ["DETECTOR_GATEWAY_MAX_OPEN_IMAGES"] = "0"
     with tempfile.TemporaryDirectory(prefix="detector-bench-") as name:
         directory = Path(name)
         stack = Stack(directory, timeout_s=120)
