@@ -10,6 +10,7 @@ from services.gateway.protocol import ON_SHUTDOWN
 from services.gateway.request_context import RequestContext
 from services.gateway.responses import add_problem_handlers
 from services.gateway.routes import (
+    catalogs,
     docs,
     evidence,
     images,
@@ -62,6 +63,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         images,
         evidence,
         predict,
+        catalogs,
         webhooks,
         webhook_deliveries,
         keys,
@@ -80,6 +82,7 @@ def _upload_limits(settings: GatewaySettings) -> UploadLimits:
     return UploadLimits(
         bytes_by_path={
             "/jobs": settings.gateway_max_request_bytes,
+            "/catalogs": settings.gateway_max_catalog_bytes + _ENVELOPE_BYTES,
             "/predict": settings.gateway_max_image_bytes + _ENVELOPE_BYTES,
         },
         other_bytes=_ENVELOPE_BYTES,
