@@ -25,7 +25,8 @@ from infra.local.up import summary
 from infra.local.urls import ExternalServers
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
-from shared.client.http import DetectorClient, Photo
+from shared.client.http import DetectorClient
+from shared.client.photo import Photo
 from shared.contracts.states import Label
 from shared.contracts.wire import Verdict
 from shared.core.settings import REPOSITORY_ROOT, load_settings
@@ -77,8 +78,8 @@ def judge(client: DetectorClient, sample: Sample) -> Outcome:
     verdict: Verdict | None = None
     error: str | None = None
     try:
-        accepted = client.submit([Photo(sample.path.name, sample.path)])
-        image = client.wait_for_job(accepted.id, _WAIT_S).images[0]
+        accepted = client.jobs.submit([Photo(sample.path.name, sample.path)])
+        image = client.jobs.wait(accepted.id, _WAIT_S).images[0]
         verdict = image.verdict
         if verdict is None:
             error = image.error.detail if image.error else f"image is {image.status}"

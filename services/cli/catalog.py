@@ -2,7 +2,10 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -12,12 +15,20 @@ import typer
 from services.cli.output import fail, new_app, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from shared.client.catalogs import CatalogClient
+    from shared.client.http import DetectorClient
     from shared.contracts.wire_catalogs import Catalog
 
 app = new_app("Send catalogs of photos and download their verdicts.")
 
 _PREFIX = "s3:"
+_LISTED = 20
+
+
+class _Manifest(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ZIP = "zip"
 
 
 class _Format(StrEnum):
@@ -51,9 +62,7 @@ def ingest(
         ),
     ],
     watch: Annotated[bool, typer.Option(help="Show the progress until the end.")] = False,
-    fmt: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl, parquet or zip [by the name].")
-    ] = None,
+    fmt: Annotated[_Manifest | None, typer.Option("--format", help="[by the file's name].")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object of your own.")] = None,
     webhook_url: Annotated[str | None, typer.Option(help="Told when it has finished.")] = None,
     idempotency_key: Annotated[
@@ -64,20 +73,7 @@ def ingest(
     """Send a catalog. With --watch exit with 1 unless every row got a verdict."""
     facts = _facts(metadata)
     with _client() as client:
-        if source.startswith(_PREFIX):
-            prefix = source.removeprefix(_PREFIX)
-            catalog = client.submit_prefix(prefix, metadata=facts, webhook_url=webhook_url)
-        else:
-            try:
-                catalog = client.submit_catalog(
-                    Path(source),
-                    fmt=fmt,
-                    metadata=facts,
-                    webhook_url=webhook_url,
-                    idempotency_key=idempotency_key,
-                )
-            except OSError as error:
-                fail(f"{source}: {error.strerror or error}")
+        catalog = _submit(client, source, fmt, facts, webhook_url, idempotency_key)
         if watch:
             say(f"catalog {catalog.id}")
             catalog = _follow(client, catalog)
@@ -100,7 +96,7 @@ def get(
 ) -> None:
     """Print how far a catalog has come."""
     with _client() as client:
-        catalog = client.get_catalog(catalog_id)
+        catalog = client.catalogs.get(catalog_id)
         if watch:
             catalog = _follow(client, catalog)
     if as_json:
@@ -113,7 +109,7 @@ def get(
 def list_() -> None:
     """List the newest catalogs."""
     with _client() as client:
-        page = client.list_catalogs()
+        newest = list(islice(client.catalogs.list(page_size=_LISTED), _LISTED))
     print_table(
         ["id", "created", "status", "from", "rows", "judged", "failed"],
         [
@@ -126,7 +122,7 @@ def list_() -> None:
                 (str(catalog.counts.completed), ""),
                 (str(catalog.counts.failed), "red" if catalog.counts.failed else "dim"),
             ]
-            for catalog in page.data
+            for catalog in newest
         ],
         right=["rows", "judged", "failed"],
     )
@@ -136,7 +132,7 @@ def list_() -> None:
 def cancel(catalog_id: CatalogId) -> None:
     """Cancel what has not been judged."""
     with _client() as client:
-        _say_end(client.cancel_catalog(catalog_id))
+        _say_end(client.catalogs.cancel(catalog_id))
 
 
 @app.command()
@@ -157,7 +153,7 @@ def export(
     if output is None:
         if chosen is _Format.PARQUET and sys.stdout.isatty():
             fail("Parquet is no text; give --output FILE.")
-        with _client() as client, client.download(catalog_id, rows.value, chosen.value) as parts:
+        with _client() as client, _download(client, catalog_id, rows, chosen) as parts:
             for part in parts:
                 sys.stdout.buffer.write(part)
         return
@@ -166,7 +162,7 @@ def export(
     try:
         with (
             _client() as client,
-            client.download(catalog_id, rows.value, chosen.value) as parts,
+            _download(client, catalog_id, rows, chosen) as parts,
             partial.open("wb") as file,
         ):
             for part in parts:
@@ -179,11 +175,48 @@ def export(
     say(f"wrote {output}")
 
 
-def _client() -> "CatalogClient":
-    from shared.client.catalogs import CatalogClient
+def _client() -> "DetectorClient":
     from shared.client.config import load_client_config
+    from shared.client.http import DetectorClient
 
-    return CatalogClient(load_client_config())
+    return DetectorClient(load_client_config())
+
+
+def _submit(
+    client: "DetectorClient",
+    source: str,
+    fmt: _Manifest | None,
+    facts: dict[str, Any],
+    webhook_url: str | None,
+    key: str | None,
+) -> "Catalog":
+    from shared.client.photo import Photo
+    from shared.contracts.catalogs import CatalogFormat
+    from shared.contracts.wire_catalogs import PrefixRequest
+
+    if source.startswith(_PREFIX):
+        request = PrefixRequest(
+            s3_prefix=source.removeprefix(_PREFIX), metadata=facts, webhook_url=webhook_url
+        )
+        return client.catalogs.submit_prefix(request, idempotency_key=key)
+    path = Path(source)
+    try:
+        return client.catalogs.submit(
+            Photo(path.name, path),
+            fmt=CatalogFormat(fmt.value) if fmt else None,
+            metadata=facts,
+            webhook_url=webhook_url,
+            idempotency_key=key,
+        )
+    except OSError as error:
+        fail(f"{source}: {error.strerror or error}")
+
+
+def _download(
+    client: "DetectorClient", catalog_id: UUID, rows: _Rows, fmt: _Format
+) -> AbstractContextManager[Iterator[bytes]]:
+    read = client.catalogs.results if rows is _Rows.RESULTS else client.catalogs.errors
+    return read(catalog_id, fmt.value)
 
 
 def _facts(metadata: str | None) -> dict[str, Any]:
@@ -201,15 +234,11 @@ def _format_of(output: Path | None) -> _Format:
     return _Format(suffix) if suffix in set(_Format) else _Format.CSV
 
 
-def _follow(client: "CatalogClient", catalog: "Catalog") -> "Catalog":
+def _follow(client: "DetectorClient", catalog: "Catalog") -> "Catalog":
     """Show a progress bar until the catalog is terminal; return it as it is then."""
-    import time
-
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
-
-    from shared.contracts.catalogs import TERMINAL_CATALOG
 
     bar = Progress(
         TextColumn("{task.description}"),
@@ -223,18 +252,16 @@ def _follow(client: "CatalogClient", catalog: "Catalog") -> "Catalog":
     )
     with bar:
         task = bar.add_task("rows", total=None, state="")
-        while True:
-            counts = catalog.counts
+        latest = catalog
+        for latest in client.catalogs.watch(catalog.id, poll_seconds=1.0):
+            counts = latest.counts
             bar.update(
                 task,
                 completed=counts.completed + counts.failed,
                 total=counts.total,
-                state=_state(catalog),
+                state=_state(latest),
             )
-            if catalog.status in TERMINAL_CATALOG:
-                return catalog
-            time.sleep(1.0)
-            catalog = client.get_catalog(catalog.id)
+    return latest
 
 
 def _state(catalog: "Catalog") -> str:

@@ -34,7 +34,7 @@ def get(
 
     with DetectorClient(load_client_config()) as client:
         try:
-            job = client.wait_for_job(job_id, wait) if wait else client.get_job(job_id)
+            job = client.jobs.wait(job_id, wait) if wait else client.jobs.get(job_id)
         except JobNotFinished as error:
             job = error.job
     if as_json:

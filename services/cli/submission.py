@@ -7,7 +7,8 @@ from uuid import UUID
 
 from services.cli.photos import PhotoFile
 from shared.client.errors import JobNotFinished, ProblemResponse, UploadInterrupted
-from shared.client.http import DetectorClient, Photo
+from shared.client.http import DetectorClient
+from shared.client.photo import Photo
 from shared.contracts.wire import Job, JobImage, ListingVerdict
 
 # Codes of failures that the gateway did not report itself.
@@ -103,7 +104,7 @@ class Submitter:
         if not batch:
             return BatchResult([], [])
         try:
-            job = self._client.submit(
+            job = self._client.jobs.submit(
                 [Photo(photo.path.name, photo.path) for photo in batch],
                 listing_id=self._listing_id,
                 category=self._category,
@@ -131,7 +132,7 @@ class Submitter:
         with self._lock:
             self.unfinished.add(sent.job.id)
         try:
-            job = self._client.wait_for_job(sent.job.id, self._timeout_seconds)
+            job = self._client.jobs.wait(sent.job.id, self._timeout_seconds)
         except JobNotFinished as error:
             outcomes = [
                 _outcome(file, image, pending=str(error))

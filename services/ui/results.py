@@ -10,7 +10,8 @@ from services.ui.cards import Card
 from services.ui.thumbnails import data_uri
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError, ProblemResponse
-from shared.client.http import DetectorClient, Photo
+from shared.client.http import DetectorClient
+from shared.client.photo import Photo
 from shared.client.retry import RetryPolicy
 from shared.contracts.states import TERMINAL_IMAGE, TERMINAL_JOB
 from shared.contracts.wire import Job, JobImage
@@ -66,7 +67,7 @@ def check(
     """
     previews = [data_uri(upload.content) for upload in uploads]
     try:
-        job = client.submit(
+        job = client.jobs.submit(
             [Photo(upload.name, upload.content) for upload in uploads],
             listing_id=listing_id,
             category=category,
@@ -81,7 +82,7 @@ def check(
 
 def read(client: DetectorClient, job_id: UUID, previews: Sequence[str | None] = ()) -> Result:
     """Read a job as it stands. Raises ClientError."""
-    return _result(client.get_job(job_id), list(previews))
+    return _result(client.jobs.get(job_id), list(previews))
 
 
 def _waited(client: DetectorClient, job: Job, progress: Callable[[int], None]) -> Job:
@@ -90,7 +91,7 @@ def _waited(client: DetectorClient, job: Job, progress: Callable[[int], None]) -
         progress(sum(image.status in TERMINAL_IMAGE for image in job.images))
         started = time.monotonic()
         try:
-            job = client.get_job(job.id, wait_seconds=_POLL_SECONDS)
+            job = client.jobs.get(job.id, wait_seconds=_POLL_SECONDS)
         except ClientError:
             # The job was accepted: whoever asks again later finds it.
             return job

@@ -1,5 +1,5 @@
 """HTTP client of the gateway, for the CLI, the UI and scripts.
 
-`config` says where it is, `http` calls it, `errors` is what can go wrong. Only `http` and `retry`
-need httpx.
+`config` says where it is, `http` has DetectorClient, `photo` is what to upload, `errors` is what
+can go wrong; the other modules hold the calls. `config` and `errors` need no httpx.
 """

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from shared.contracts.wire import Job, Problem
+from shared.contracts.wire_catalogs import Catalog
 from shared.core.errors import DetectorError
 
 
@@ -30,9 +31,17 @@ class UploadInterrupted(ClientError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"the connection broke during the upload ({reason}); the gateway may or may not have"
-            " accepted these photos. Send them again if a second job does no harm."
+            f"the connection broke during the request ({reason}); the gateway may or may not have"
+            " accepted it. Send it again with the same idempotency key, or without one if a second"
+            " one does no harm."
         )
+
+
+class DownloadInterrupted(ClientError):
+    """The connection broke after a part of the answer had come."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"the connection broke while {url} was read ({reason}). Read it again.")
 
 
 class UnexpectedResponse(ClientError):
@@ -79,6 +88,42 @@ class ProblemResponse(ClientError):
         return self.status in {400, 408, 413, 415, 422}
 
 
+class KeyRefused(ProblemResponse):
+    """401 or 403: the API key is unknown, was revoked, has expired or lacks the scope."""
+
+
+class NotFound(ProblemResponse):
+    """404: the tenant has no such thing."""
+
+
+class Conflict(ProblemResponse):
+    """409: the thing is not in the state that the request needs; `code` says what is wrong."""
+
+
+class LimitReached(ProblemResponse):
+    """429: too many requests or too many photos waiting, also after repetition."""
+
+
+class Unavailable(ProblemResponse):
+    """503 or 504: a server behind the gateway did not answer in time."""
+
+
+_BY_STATUS: dict[int, type[ProblemResponse]] = {
+    401: KeyRefused,
+    403: KeyRefused,
+    404: NotFound,
+    409: Conflict,
+    429: LimitReached,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+def problem_error(problem: Problem, retry_after_seconds: float | None = None) -> ProblemResponse:
+    """Return `problem` as the error class of its status."""
+    return _BY_STATUS.get(problem.status, ProblemResponse)(problem, retry_after_seconds)
+
+
 class JobNotFinished(ClientError):
     """The job was not terminal within the time given; it goes on and can be asked for later."""
 
@@ -89,3 +134,20 @@ class JobNotFinished(ClientError):
         )
         self.job = job
         self.job_id: UUID = job.id
+
+
+class CatalogNotFinished(ClientError):
+    """The catalog was not terminal within the time given; it goes on."""
+
+    def __init__(self, catalog: Catalog, seconds: float) -> None:
+        super().__init__(f"catalog {catalog.id} is still {catalog.status} after {seconds:.0f} s.")
+        self.catalog = catalog
+
+
+class HeatmapNotFinished(ClientError):
+    """The heatmap was not there within the time given; it is still being made."""
+
+    def __init__(self, image_id: UUID, seconds: float) -> None:
+        super().__init__(
+            f"the heatmap of image {image_id} was not made within {seconds:.0f} s. Ask again."
+        )

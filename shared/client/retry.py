@@ -7,14 +7,15 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-# The gateway says with these that it accepted nothing, and when to come back, so even a POST is
-# sent again. One case in the dark remains, a commit whose confirmation the database lost: then
-# the photos are judged a second time under a job of their own, which does no harm.
+# The gateway says with these that it accepted nothing, and when to come back, so any request is
+# sent again.
 _REFUSED_FOR_NOW = frozenset({429, 503})
-# A proxy's words: the request may have reached the gateway, so only reads are sent again.
+# A proxy's words: the request may have reached the gateway.
 _LOST_ON_THE_WAY = frozenset({502, 504})
 # No connection came about: not one byte was sent.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# Sent twice, these leave the gateway as sent once. So does a POST with an Idempotency-Key.
+REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,18 @@ class RetryPolicy:
         return float(min(self.longest, self.first * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))
 
 
-def may_resend_after_error(method: str, error: httpx.TransportError) -> bool:
-    """Whether repeating is safe after `error`.
+def may_resend_after_error(error: httpx.TransportError, *, repeatable: bool) -> bool:
+    """Whether another attempt is safe after `error`.
 
-    A POST whose connection broke once bytes were under way may have made a job already; sending
-    it again would make a second one. So a POST is repeated only when nothing was sent.
+    A connection that broke once bytes were under way leaves open whether the gateway did its part;
+    only a `repeatable` request is sent again then.
     """
-    return isinstance(error, NEVER_SENT) or method == "GET"
+    return repeatable or isinstance(error, NEVER_SENT)
 
 
-def may_resend_after_status(method: str, status: int) -> bool:
-    """Whether repeating is safe and useful after an answer with `status`."""
-    return status in _REFUSED_FOR_NOW or (method == "GET" and status in _LOST_ON_THE_WAY)
+def may_resend_after_status(status: int, *, repeatable: bool) -> bool:
+    """Whether another attempt is safe and useful after an answer with `status`."""
+    return status in _REFUSED_FOR_NOW or (repeatable and status in _LOST_ON_THE_WAY)
 
 
 def retry_after_seconds(response: httpx.Response) -> float | None:

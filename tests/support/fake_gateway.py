@@ -55,6 +55,8 @@ class FakeGateway:
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[dict[str, Any]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.accepted: dict[str, dict[str, Any]] = {}  # by Idempotency-Key
+        self.lose_answers = 0  # of so many jobs that were accepted
         self.finish = True
         self.ready: Answer = (200, {}, {"status": "ok", "version": "0.1.0", "checks": {}})
         # Raises or answers for one upload before it is accepted.
@@ -103,8 +105,12 @@ class FakeGateway:
         self.uploads.append(upload)
         if (refusal := self.on_upload(upload)) is not None:
             return refusal
-        job = new_job(upload)
+        key = headers.get("Idempotency-Key") or str(uuid4())
+        job = self.accepted.setdefault(key, new_job(upload))
         self.jobs[job["id"]] = job
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return HANG_UP
         return 202, {"Location": job["links"]["self"]}, job
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -129,7 +135,7 @@ class FakeGateway:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _serve  # noqa: N815  # names of the standard library
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815  # names of the standard library
 
             def log_message(self, *args: Any) -> None:
                 """Stay silent."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_gateway import HANG_UP, MODEL, FakeGateway, problem
+from tests.support.fake_gateway import MODEL, FakeGateway, problem
 from tests.support.processes import free_port, wait_until
 from tests.unit.services.cli.conftest import Run
 
@@ -135,14 +135,14 @@ def test_reasons_given_photo_by_photo_need_no_second_request(
     assert gateway.count("POST", "/jobs") == 1
 
 
-def test_a_broken_upload_is_told_and_not_repeated(
+def test_an_upload_whose_answer_was_lost_is_repeated_and_makes_one_job(
     run: Run, gateway: FakeGateway, photos: Path
 ) -> None:
-    gateway.script["POST", "/jobs"].append(HANG_UP)
-    result = run("submit", photos / "ai_1.jpg", photos / "bad.jpg", "--json")
-    codes = {line["error"]["code"] for line in lines(result.out)}
-    assert (codes, result.code) == ({"upload_interrupted"}, 1)
-    assert gateway.count("POST", "/jobs") == 1
+    gateway.lose_answers = 1
+    result = run("submit", photos / "ai_1.jpg", "--json")
+    assert (lines(result.out)[0]["label"], result.code) == ("ai_generated", 0)
+    assert gateway.count("POST", "/jobs") == 2
+    assert len(gateway.jobs) == 1
 
 
 def test_a_verdict_that_does_not_come_in_time_is_an_error_with_the_job_id(

@@ -13,38 +13,38 @@ from shared.client.retry import (
 
 
 @pytest.mark.parametrize(
-    ("method", "error", "again"),
+    ("repeatable", "error", "again"),
     [
-        ("POST", httpx.ConnectError("refused"), True),
-        ("POST", httpx.ConnectTimeout("slow"), True),
-        ("POST", httpx.ReadError("reset"), False),
-        ("POST", httpx.RemoteProtocolError("hung up"), False),
-        ("POST", httpx.WriteTimeout("stuck"), False),
-        ("GET", httpx.ReadError("reset"), True),
-        ("GET", httpx.RemoteProtocolError("hung up"), True),
+        (False, httpx.ConnectError("refused"), True),
+        (False, httpx.ConnectTimeout("slow"), True),
+        (False, httpx.ReadError("reset"), False),
+        (False, httpx.RemoteProtocolError("hung up"), False),
+        (False, httpx.WriteTimeout("stuck"), False),
+        (True, httpx.ReadError("reset"), True),
+        (True, httpx.RemoteProtocolError("hung up"), True),
     ],
 )
-def test_a_post_is_repeated_only_when_nothing_was_sent(
-    method: str, error: httpx.TransportError, again: bool
+def test_what_is_not_repeatable_is_sent_again_only_when_nothing_was_sent(
+    repeatable: bool, error: httpx.TransportError, again: bool
 ) -> None:
-    assert may_resend_after_error(method, error) is again
+    assert may_resend_after_error(error, repeatable=repeatable) is again
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "again"),
+    ("repeatable", "status", "again"),
     [
-        ("POST", 429, True),
-        ("POST", 503, True),
-        ("POST", 502, False),
-        ("POST", 504, False),
-        ("POST", 500, False),
-        ("GET", 502, True),
-        ("GET", 504, True),
-        ("GET", 404, False),
+        (False, 429, True),
+        (False, 503, True),
+        (False, 502, False),
+        (False, 504, False),
+        (False, 500, False),
+        (True, 502, True),
+        (True, 504, True),
+        (True, 404, False),
     ],
 )
-def test_statuses_that_are_worth_another_try(method: str, status: int, again: bool) -> None:
-    assert may_resend_after_status(method, status) is again
+def test_statuses_that_are_worth_another_try(repeatable: bool, status: int, again: bool) -> None:
+    assert may_resend_after_status(status, repeatable=repeatable) is again
 
 
 def header(value: str) -> httpx.Response:
