@@ -64,9 +64,11 @@ class ApiKey(Wire):
     scopes: list[Scope]
     status: ApiKeyStatus
     created_at: datetime
-    last_used_at: datetime | None = Field(description="Within a minute; null when never used.")
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(
+        default=None, description="Within a minute; null when never used."
+    )
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
 
 
 class CreatedApiKey(ApiKey):
