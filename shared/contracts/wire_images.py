@@ -1,7 +1,7 @@
 """JSON bodies of `/images/{id}` and what lies below it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -43,16 +43,9 @@ class FeedbackList(Wire):
 
 
 class JudgedVerdict(Verdict):
-    """A verdict with what it was judged with."""
+    """A verdict with its time."""
 
     created_at: datetime
-    judged_with: dict[str, Any] = Field(
-        default_factory=dict,
-        description="False-accusation budget, thresholds, preprocess, package digest.",
-    )
-    reused_from: UUID | None = Field(
-        default=None, description="The earlier photo of the same bytes whose verdict this repeats."
-    )
 
 
 class ImageLinks(Wire):

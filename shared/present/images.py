@@ -49,12 +49,7 @@ def image_body(view: ImageView) -> ImageDetail:
 
 
 def _judged(verdict: models.Verdict) -> JudgedVerdict:
-    return JudgedVerdict(
-        **verdict_body(verdict).model_dump(),
-        created_at=verdict.created_at,
-        judged_with=verdict.judged_with,
-        reused_from=verdict.reused_from,
-    )
+    return JudgedVerdict(**verdict_body(verdict).model_dump(), created_at=verdict.created_at)
 
 
 def _links(view: ImageView) -> ImageLinks:
