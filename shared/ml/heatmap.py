@@ -1,6 +1,6 @@
 """A picture of where a photo's logit comes from.
 
-The evidence is the class activation map of `shared.ml.network.Detector.explained`: its mean over
+The evidence is the map of `shared.ml.network.Detector.explained`: its mean over
 the cells plus a constant is the logit, so a cell says exactly how much it pulled, and which way.
 It is no map of manipulated regions: a cell's receptive field is far larger than the cell.
 """

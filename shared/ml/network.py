@@ -3,6 +3,7 @@
 The one module of `shared.ml` that needs torch: import it only where torch is installed.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,11 @@ from torch import nn
 from shared.ml.errors import PackageError
 from shared.ml.package import ModelPackage
 from shared.ml.spec import Normalization
-from shared.ml.statistics import SUFFIX, StatisticsNetwork
+from shared.ml.statistics import SUFFIX, StatisticsNetwork, on_grid
 from shared.ml.torch_compat import ensure_torchvision_imports
+
+# Between the names of networks whose logits are averaged.
+JOINT = "&"
 
 
 class Detector(nn.Module):
@@ -61,19 +65,47 @@ class Detector(nn.Module):
         """
         if not has_evidence(self.backbone):
             raise ValueError("this backbone does not end in pooling and a linear head")
-        if isinstance(self.backbone, StatisticsNetwork):
-            logits, evidence = self.backbone.explained(self._normalized(images))
-            return logits[:, 0].float(), evidence.float()
-        backbone = cast(Any, self.backbone)
-        features = backbone.forward_features(self._normalized(images))
-        head: nn.Linear = backbone.get_classifier()
-        evidence = nn.functional.conv2d(features, head.weight[:1, :, None, None])[:, 0]
-        return backbone.forward_head(features)[:, 0].float(), evidence.float()
+        logits, evidence = _explained(self.backbone, self._normalized(images))
+        return logits[:, 0].float(), evidence.float()
 
     def _normalized(self, images: torch.Tensor) -> torch.Tensor:
         dtype = next(self.backbone.parameters()).dtype
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         return (pixels * self.scale + self.shift).to(dtype)
+
+
+class MeanOfNetworks(nn.Module):
+    """Several networks over one photo; its logit is the mean of theirs.
+
+    Networks that read different things err on different photos (Lakshminarayanan et al. 2017,
+    arXiv 1612.01474). Takes normalised photos float `[N, 3, H, W]`, returns `[N, 1]`.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the members' logits, `[N, 1]`."""
+        return torch.stack([member(images) for member in self.members]).mean(0)
+
+    def explained(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits `[N, 1]` and the mean of the members' evidence on the coarsest grid."""
+        parts = [_explained(member, images) for member in self.members]
+        grid = min((evidence.shape[-2:] for _, evidence in parts), key=lambda size: size[0])
+        evidence = torch.stack([on_grid(each.float(), grid) for _, each in parts]).mean(0)
+        return torch.stack([logits for logits, _ in parts]).mean(0), evidence
+
+
+def _explained(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits `[N, 1]` and evidence `[N, h, w]` of normalised photos."""
+    if isinstance(backbone, StatisticsNetwork | MeanOfNetworks):
+        return backbone.explained(images)
+    network = cast(Any, backbone)
+    features = network.forward_features(images)
+    head: nn.Linear = network.get_classifier()
+    evidence = nn.functional.conv2d(features, head.weight[:1, :, None, None])[:, 0]
+    return network.forward_head(features), evidence
 
 
 class ExplainedDetector(nn.Module):
@@ -92,6 +124,8 @@ def has_evidence(backbone: nn.Module) -> bool:
     """Say whether the evidence of `backbone` is exact: pooling over cells, then a linear head."""
     if isinstance(backbone, StatisticsNetwork):
         return True
+    if isinstance(backbone, MeanOfNetworks):
+        return all(has_evidence(member) for member in backbone.members)
     pooling = getattr(backbone, "global_pool", None)
     classifier = getattr(backbone, "get_classifier", None)
     return (
@@ -114,7 +148,8 @@ def build_backbone(
 
     Args:
         architecture: a name that `timm.create_model` knows; with `+statistics` behind it, the
-            first stages of that network under the head of `shared.ml.statistics`.
+            first stages of that network under the head of `shared.ml.statistics`; several names
+            joined by `&` for the mean of their logits.
         base_weights: a local safetensors file in timm's key names; its classifier is left out.
             None starts from random weights.
         drop_rate: dropout before the head, 0 for inference.
@@ -122,6 +157,11 @@ def build_backbone(
 
     Raises ValueError when the file lacks a weight of the architecture or has others.
     """
+    if JOINT in architecture:
+        if base_weights is not None:
+            raise ValueError("base weights fit one network, not several")
+        names = architecture.split(JOINT)
+        return MeanOfNetworks([build_backbone(name, drop_rate=drop_rate) for name in names])
     ensure_torchvision_imports()
     import timm  # noqa: PLC0415 - only importable once torchvision is
 

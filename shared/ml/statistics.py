@@ -80,7 +80,7 @@ class StatisticsNetwork(nn.Module):
             maps.append(_cells(features, moment, slope[:, start:end], self.center[start:end]))
             start = end
         grid = maps[-1].shape[-2:]
-        evidence = torch.stack([_on_grid(each, grid) for each in maps]).sum(0)
+        evidence = torch.stack([on_grid(each, grid) for each in maps]).sum(0)
         return self.classifier(standardised), evidence
 
     @torch.no_grad()
@@ -143,7 +143,7 @@ def _cells(
     return (of_means + of_deviations).sum(1)
 
 
-def _on_grid(cells: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
-    """Average `[N, h, w]` down to `grid` and keep each photo's mean."""
+def on_grid(cells: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+    """Average cells `[N, h, w]` down to `grid` (h, w), keeping each photo's mean."""
     pooled = nn.functional.adaptive_avg_pool2d(cells[:, None], (grid[0], grid[1]))[:, 0]
     return pooled + (cells.mean((1, 2)) - pooled.mean((1, 2)))[:, None, None]

@@ -14,6 +14,7 @@ from services.training.export import (
 )
 from shared.ml.network import Detector, build_backbone, has_evidence
 from shared.ml.spec import Normalization, PreprocessSpec
+from shared.ml.statistics import StatisticsNetwork
 
 NORMALIZATION = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPEC = PreprocessSpec(resize_short=96, height=96, width=64)
@@ -49,10 +50,14 @@ def test_folding_batch_norm_keeps_keys_and_function(architecture):
     )
 
 
-@pytest.fixture(scope="module")
-def backbone():
+@pytest.fixture(scope="module", params=["test_efficientnet", "test_efficientnet+statistics"])
+def backbone(request):
     torch.manual_seed(1)
-    backbone = build_backbone("test_efficientnet").eval()
+    backbone = build_backbone(request.param).eval()
+    if isinstance(backbone, StatisticsNetwork):
+        count = len(backbone.center)
+        spread, weights = torch.rand(count) * 0.3 + 0.1, torch.randn(count) * 0.05
+        backbone.start_from(torch.randn(count) * 0.1, spread, weights, torch.tensor(0.7))
     torch.nn.init.constant_(backbone.get_parameter("classifier.bias"), 0.7)
     return backbone
 
@@ -66,7 +71,9 @@ def images():
 def exported(backbone, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     state = backbone.state_dict()
-    return export("test_efficientnet", state, NORMALIZATION, SPEC, images, folder)
+    ours = isinstance(backbone, StatisticsNetwork)
+    architecture = "test_efficientnet+statistics" if ours else "test_efficientnet"
+    return export(architecture, state, NORMALIZATION, SPEC, images, folder)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +101,7 @@ def test_the_evidence_is_complete(images, graph):
     assert result["evidence"].std() > 0
 
 
-def test_a_backbone_of_another_ending_is_not_explained(backbone):
+def test_a_backbone_of_another_ending_is_not_explained():
     backbone = build_backbone("test_efficientnet")
     assert has_evidence(backbone)
     backbone.global_pool.pool_type = "max"
