@@ -114,7 +114,7 @@ def test_every_answer_is_documented_and_none_is_a_5xx(api, shop) -> None:
         )
         @given(case=operation.as_strategy())
         def probe(case) -> None:
-            if operation.path.endswith(("/heatmap", "/evidence")):
+            if case.operation.path.endswith(("/heatmap", "/evidence")):
                 # No worker runs here, and without this it is waited for.
                 case.query = {"wait": _LONGEST_WAIT_SECONDS, **(case.query or {})}
             case.call_and_validate(base_url=gateway.url, headers=headers, checks=PROMISES)
