@@ -61,66 +61,53 @@ def build_services(env: ServiceEnvironment) -> list[Service]:
 
 
 def _maintenance(env: ServiceEnvironment) -> Service:
-    port = env.ports.maintenance_metrics
-    return Service(
-        Program(
-            name="maintenance",
-            command=[sys.executable, "-m", "services.maintenance"],
-            directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY,
-            environment={**_common(env), "DETECTOR_MAINTENANCE_METRICS_PORT": str(port)},
-            stop_wait_s=15,
-        ),
-        answers(f"http://127.0.0.1:{port}/metrics"),
-    )
+    return _background(env, "maintenance", env.ports.maintenance_metrics, stop_wait_s=15)
 
 
 def _worker(env: ServiceEnvironment) -> Service:
-    port = env.ports.worker_metrics
-    return Service(
-        Program(
-            name="worker",
-            command=[sys.executable, "-m", "services.worker"],
-            directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY,
-            environment={**_common(env), "DETECTOR_WORKER_METRICS_PORT": str(port)},
-            # Longer than its own limit for running chunks (DETECTOR_WORKER_SHUTDOWN_SECONDS).
-            stop_wait_s=30,
-        ),
-        answers(f"http://127.0.0.1:{port}/metrics"),
-    )
+    # Longer than its own limit for running chunks (DETECTOR_WORKER_SHUTDOWN_SECONDS).
+    return _background(env, "worker", env.ports.worker_metrics, stop_wait_s=30)
 
 
 def _webhooks(env: ServiceEnvironment) -> Service:
-    port = env.ports.webhook_metrics
-    return Service(
-        Program(
-            name="webhooks",
-            command=[sys.executable, "-m", "services.webhooks"],
-            directory=REPOSITORY_ROOT,
-            priority=SERVICE_PRIORITY,
-            environment={
-                **_common(env),
-                "DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys,
-                "DETECTOR_WEBHOOK_METRICS_PORT": str(port),
-            },
-            # Longer than one attempt may take (DETECTOR_WEBHOOK_TIMEOUT_SECONDS).
-            stop_wait_s=20,
-        ),
-        answers(f"http://127.0.0.1:{port}/metrics"),
+    return _background(
+        env,
+        "webhooks",
+        env.ports.webhook_metrics,
+        # Longer than one attempt may take (DETECTOR_WEBHOOK_TIMEOUT_SECONDS).
+        stop_wait_s=20,
+        prefix="DETECTOR_WEBHOOK",
+        own={"DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys},
     )
 
 
 def _ingest(env: ServiceEnvironment) -> Service:
-    port = env.ports.ingest_metrics
+    return _background(env, "ingest", env.ports.ingest_metrics, stop_wait_s=20)
+
+
+def _background(
+    env: ServiceEnvironment,
+    name: str,
+    metrics_port: int,
+    *,
+    stop_wait_s: int,
+    prefix: str | None = None,
+    own: Mapping[str, str] | None = None,
+) -> Service:
+    """Describe `services.<name>`, which takes no requests but for its metrics.
+
+    `prefix` is that of its settings, DETECTOR_<NAME> by default; `own` is told to it alone.
+    """
+    port = str(metrics_port)
+    variable = f"{prefix or f'DETECTOR_{name.upper()}'}_METRICS_PORT"
     return Service(
         Program(
-            name="ingest",
-            command=[sys.executable, "-m", "services.ingest"],
+            name=name,
+            command=[sys.executable, "-m", f"services.{name}"],
             directory=REPOSITORY_ROOT,
             priority=SERVICE_PRIORITY,
-            environment={**_common(env), "DETECTOR_INGEST_METRICS_PORT": str(port)},
-            stop_wait_s=20,
+            environment={**_common(env), **(own or {}), variable: port},
+            stop_wait_s=stop_wait_s,
         ),
         answers(f"http://127.0.0.1:{port}/metrics"),
     )

@@ -11,14 +11,13 @@ from pydantic import ValidationError
 
 from services.gateway.fields import (
     MAX_METADATA_BYTES,
-    MAX_METADATA_DEPTH,
     InvalidField,
-    parse_json,
     parse_metadata,
     parse_receiver,
 )
 from services.gateway.form import ParsedForm, UploadedFile, invalid_fields
-from services.gateway.problems import INVALID_REQUEST, MALFORMED_REQUEST, TOO_LARGE, ProblemError
+from services.gateway.json_body import read_json_object
+from services.gateway.problems import INVALID_REQUEST, ProblemError
 from shared.contracts.catalogs import CatalogFormat
 from shared.contracts.wire_catalogs import PrefixRequest
 
@@ -78,7 +77,7 @@ async def from_json(
 ) -> CatalogSubmission:
     """Return what the JSON body asks for. Raises ProblemError."""
     try:
-        body = PrefixRequest.model_validate(await _json(request))
+        body = PrefixRequest.model_validate(await read_json_object(request, _MAX_JSON_BYTES))
     except ValidationError as error:
         raise _invalid(
             [
@@ -148,22 +147,6 @@ def _is_prefix(prefix: str) -> bool:
         return True
     parts = prefix.removesuffix("/").split("/")
     return prefix.isprintable() and "\\" not in prefix and not {"", ".", ".."} & set(parts)
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    raw = bytearray()
-    async for part in request.stream():
-        raw += part
-        if len(raw) > _MAX_JSON_BYTES:
-            raise ProblemError(TOO_LARGE, f"a JSON body may have at most {_MAX_JSON_BYTES} bytes")
-    try:
-        body = parse_json(raw.decode(), MAX_METADATA_DEPTH + 2)
-    except (InvalidField, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, InvalidField) else "not UTF-8"
-        raise ProblemError(MALFORMED_REQUEST, f"the JSON body is refused: {reason}") from error
-    if not isinstance(body, dict):
-        raise ProblemError(MALFORMED_REQUEST, "the JSON body must be an object")
-    return body
 
 
 def _invalid(errors: list[dict[str, Any]]) -> ProblemError:

@@ -5,7 +5,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from shared.db.job_list import Place
+from services.gateway.problems import INVALID_REQUEST, ProblemError
+from shared.db.paging import Place
 
 # Microseconds since 1970 and the id's bytes.
 _FORMAT = struct.Struct(">q16s")
@@ -32,3 +33,14 @@ def decode_cursor(cursor: str) -> Place:
         return Place(_EPOCH + microseconds * _MICROSECOND, UUID(bytes=raw_id))
     except (ValueError, struct.error, OverflowError) as error:
         raise InvalidCursor("not a cursor of this API") from error
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """Return where a request's page begins. Raises ProblemError that names the parameter."""
+    if cursor is None:
+        return None
+    try:
+        return decode_cursor(cursor)
+    except InvalidCursor as error:
+        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
+        raise ProblemError(INVALID_REQUEST, f"cursor: {error}", [item]) from error

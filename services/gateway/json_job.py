@@ -1,16 +1,12 @@
 """The JSON form of `POST /jobs`, parsed with bounds on everything."""
 
-from typing import Any
-
 from fastapi import Request
 from pydantic import ValidationError
 
-from services.gateway.fields import MAX_METADATA_DEPTH, InvalidField, parse_json
+from services.gateway.json_body import read_json_object
 from services.gateway.problems import (
     INVALID_REQUEST,
-    MALFORMED_REQUEST,
     NO_IMAGES,
-    TOO_LARGE,
     TOO_MANY_IMAGES,
     ProblemError,
 )
@@ -26,7 +22,7 @@ async def read_job_request(request: Request, max_images: int) -> JobRequest:
     Raises ProblemError: 413 for too many bytes or photos, 400 for what is no JSON, 422 for wrong
     members or without any photo.
     """
-    body = _parse(await _read(request))
+    body = await read_json_object(request, MAX_BODY_BYTES)
     images = body.get("images")
     if isinstance(images, list):
         if not images:
@@ -46,24 +42,3 @@ async def read_job_request(request: Request, max_images: int) -> JobRequest:
         ]
         detail = "; ".join(f"{item['field']}: {item['detail']}" for item in errors[:3])
         raise ProblemError(INVALID_REQUEST, detail, errors) from error
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise ProblemError(TOO_LARGE, f"a JSON body may have at most {MAX_BODY_BYTES} bytes")
-    return bytes(body)
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
-    try:
-        # Two levels more than metadata may have, which is one of the members.
-        body = parse_json(raw.decode(), MAX_METADATA_DEPTH + 2)
-    except (InvalidField, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, InvalidField) else "not UTF-8"
-        raise ProblemError(MALFORMED_REQUEST, f"the JSON body is refused: {reason}") from error
-    if not isinstance(body, dict):
-        raise ProblemError(MALFORMED_REQUEST, "the JSON body must be an object")
-    return body

@@ -97,11 +97,6 @@ def split_rows(rows: Sequence[Row], config: DataConfig) -> Splits:
 
     Raises TrainingError when a holdout group is unknown or a group would lie on two sides.
     """
-    holdout = set(config.holdout_groups)
-    trained = {"train", *config.extra_splits}
-    unknown = holdout - {row.group for row in rows if row.split in trained}
-    if unknown:
-        raise TrainingError(f"holdout groups are not among what trains: {sorted(unknown)}")
     train, validation = _trained_and_validated(rows, config)
     source = [row for row in rows if row.split == "test_unseen_source"]
     generator = [row for row in rows if row.split == "test_unseen_generator"]
@@ -120,6 +115,10 @@ def split_rows(rows: Sequence[Row], config: DataConfig) -> Splits:
 
 def _trained_and_validated(rows: Sequence[Row], config: DataConfig) -> tuple[list[Row], list[Row]]:
     trained = {"train", *config.extra_splits}
+    holdout = set(config.holdout_groups)
+    unknown = holdout - {row.group for row in rows if row.split in trained}
+    if unknown:
+        raise TrainingError(f"holdout groups are not among what trains: {sorted(unknown)}")
     if config.held_out_folds:
         pool = [row for row in rows if row.split in {*trained, "val"}]
         held_out = np.isin(
@@ -127,7 +126,6 @@ def _trained_and_validated(rows: Sequence[Row], config: DataConfig) -> tuple[lis
         )
         pairs = list(zip(pool, held_out, strict=True))
         return [row for row, out in pairs if not out], [row for row, out in pairs if out]
-    holdout = set(config.holdout_groups)
     train = [row for row in rows if row.split in trained and row.group not in holdout]
     validation = [
         row for row in rows if row.split == "val" or (row.split in trained and row.group in holdout)

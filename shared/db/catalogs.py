@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from shared.contracts.catalogs import CatalogFormat, CatalogStatus
 from shared.core.ids import new_id
-from shared.db.job_list import Place
 from shared.db.models import Catalog
+from shared.db.paging import Place, behind, cut
 from shared.db.results import cancel_jobs
 
 
@@ -139,17 +139,9 @@ def list_catalogs(
         query = query.where(Catalog.status.in_([status.value for status in statuses]))
     if after is not None:
         # The order of ix_catalogs_tenant_id_created_at.
-        query = query.where(
-            Catalog.created_at <= after.created_at,
-            or_(
-                Catalog.created_at < after.created_at,
-                and_(Catalog.created_at == after.created_at, Catalog.id > after.id),
-            ),
-        )
+        query = query.where(behind(after, Catalog.created_at, Catalog.id))
     query = query.order_by(Catalog.created_at.desc(), Catalog.id).limit(limit + 1)
-    catalogs = list(session.execute(query).scalars())
-    more, catalogs = len(catalogs) > limit, catalogs[:limit]
-    return CatalogPage(catalogs, Place(catalogs[-1].created_at, catalogs[-1].id) if more else None)
+    return CatalogPage(*cut(session.execute(query).scalars().all(), limit))
 
 
 def cancel_catalog(session: Session, tenant_id: UUID, catalog_id: UUID) -> tuple[int, bool]:

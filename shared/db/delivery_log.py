@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.events import DeliveryStatus
 from shared.db.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from shared.db.paging import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,6 @@ class DeliveryView:
     attempts: Sequence[WebhookAttempt]
 
 
-# Where a page goes on: the last row's creation time and id.
-Position = tuple[datetime, UUID]
-
 _SELECT: Select[WebhookDelivery, WebhookEvent, str] = (
     select(WebhookDelivery, WebhookEvent, func.coalesce(WebhookDelivery.url, WebhookEndpoint.url))
     .join(WebhookEvent, WebhookEvent.id == WebhookDelivery.event_id)
@@ -44,7 +41,7 @@ def list_deliveries(
     endpoint_id: UUID,
     limit: int,
     status: DeliveryStatus | None = None,
-    after: Position | None = None,
+    after: Place | None = None,
 ) -> list[DeliveryView]:
     """Return up to `limit` deliveries, newest first, each with its last attempt only."""
     order = (WebhookDelivery.created_at.desc(), WebhookDelivery.id.desc())
@@ -52,7 +49,8 @@ def list_deliveries(
     if status is not None:
         query = query.where(WebhookDelivery.status == status.value)
     if after is not None:
-        query = query.where(tuple_(WebhookDelivery.created_at, WebhookDelivery.id) < after)
+        place = (after.created_at, after.id)
+        query = query.where(tuple_(WebhookDelivery.created_at, WebhookDelivery.id) < place)
     rows = session.execute(query.order_by(*order).limit(limit)).all()
     last = _last_attempts(session, [delivery.id for delivery, _, _ in rows])
     return [

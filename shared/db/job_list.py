@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, and_, literal_column, or_, select
+from sqlalchemy import Select, literal_column, select
 from sqlalchemy.orm import Session
 
 from shared.contracts.states import JobKind, JobStatus
 from shared.db.jobs import JobView, load_views
 from shared.db.models import Job
+from shared.db.paging import Place, behind, cut
 
 # A literal, not a parameter: only so can the planner see that the partial index fits.
 _LISTED = Job.kind == literal_column(f"'{JobKind.JOB.value}'")
@@ -27,14 +28,6 @@ class JobFilter:
     # From this instant on, and up to but without that one: windows tile without overlap.
     created_after: datetime | None = None
     created_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The last job of a page; the next page begins behind it."""
-
-    created_at: datetime
-    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +48,10 @@ def list_jobs(
     """
     query = _filtered(tenant_id, wanted)
     if after is not None:
-        # The order of ix_jobs_listed; the first condition lets the index find the place.
-        query = query.where(
-            Job.created_at <= after.created_at,
-            or_(
-                Job.created_at < after.created_at,
-                and_(Job.created_at == after.created_at, Job.id > after.id),
-            ),
-        )
+        # The order of ix_jobs_listed.
+        query = query.where(behind(after, Job.created_at, Job.id))
     query = query.order_by(Job.created_at.desc(), Job.id).limit(limit + 1)
-    jobs = list(session.execute(query).scalars())
-    more, jobs = len(jobs) > limit, jobs[:limit]
-    last = Place(jobs[-1].created_at, jobs[-1].id) if more else None
+    jobs, last = cut(session.execute(query).scalars().all(), limit)
     return Page(load_views(session, jobs), last)
 
 

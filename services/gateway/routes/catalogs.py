@@ -21,7 +21,7 @@ from services.gateway.catalog_examples import (
 )
 from services.gateway.catalog_export import MEDIA_TYPES, ExportFormat, ReadRows, Row, export
 from services.gateway.catalog_submission import TEXT_FIELDS, from_form, from_json
-from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
+from services.gateway.cursors import encode_cursor, place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import media_type, open_form
 from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
@@ -33,7 +33,6 @@ from shared.contracts.wire_catalogs import Catalog, CatalogPage, PrefixRequest
 from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, PageLinks
 from shared.db import catalogs as db
 from shared.db import models
-from shared.db.job_list import Place
 from shared.present.catalogs import catalog_body, catalog_path
 
 router = APIRouter(tags=["catalogs"])
@@ -133,7 +132,7 @@ async def list_catalogs(
     ] = None,
 ) -> CatalogPage:
     """Read one page."""
-    place = _place(cursor)
+    place = place_of(cursor)
     statuses = status or []
 
     def read(session: Session) -> db.CatalogPage:
@@ -273,14 +272,6 @@ def _cancel(tenant_id: UUID, catalog_id: UUID, session: Session) -> bool:
 
 def _missing(catalog_id: UUID) -> problems.ProblemError:
     return problems.ProblemError(problems.NOT_FOUND, f"there is no catalog {catalog_id}")
-
-
-def _place(cursor: str | None) -> Place | None:
-    try:
-        return None if cursor is None else decode_cursor(cursor)
-    except InvalidCursor as error:
-        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
-        raise problems.ProblemError(problems.INVALID_REQUEST, f"cursor: {error}", [item]) from error
 
 
 def _path(statuses: list[CatalogStatus], limit: int, cursor: str | None) -> str:

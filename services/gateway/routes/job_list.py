@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from services.gateway import problems
 from services.gateway.auth import Reader
-from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
+from services.gateway.cursors import encode_cursor, place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.openapi import PAGE_EXAMPLE, keyed_docs
 from shared.contracts.states import JobStatus
 from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, JobPage, PageLinks
-from shared.db.job_list import JobFilter, Page, Place
+from shared.db.job_list import JobFilter, Page
 from shared.db.job_list import list_jobs as read_page
+from shared.db.paging import Place
 from shared.present.job_list import job_summary
 
 router = APIRouter(tags=["jobs"])
@@ -61,7 +62,7 @@ async def list_jobs(
 ) -> JobPage:
     """Read one page."""
     wanted = JobFilter(status or (), listing_id, category, created_after, created_before)
-    read = functools.partial(_read, caller.tenant_id, wanted, limit, _place(cursor))
+    read = functools.partial(_read, caller.tenant_id, wanted, limit, place_of(cursor))
     page = await gateway.in_database(read)
     following = encode_cursor(page.next) if page.next else None
     return JobPage(
@@ -77,16 +78,6 @@ def _read(
     tenant_id: UUID, wanted: JobFilter, limit: int, after: Place | None, session: Session
 ) -> Page:
     return read_page(session, tenant_id, wanted, limit, after)
-
-
-def _place(cursor: str | None) -> Place | None:
-    if cursor is None:
-        return None
-    try:
-        return decode_cursor(cursor)
-    except InvalidCursor as error:
-        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
-        raise problems.ProblemError(problems.INVALID_REQUEST, f"cursor: {error}", [item]) from error
 
 
 def _path(request: Request, cursor: str | None) -> str:

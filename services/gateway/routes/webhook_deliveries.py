@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
 from services.gateway import problems, webhook_examples
-from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
+from services.gateway.cursors import encode_cursor, place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.openapi import keyed_docs
 from services.gateway.routes.webhooks import BODY_PROBLEMS, EndpointRef, Manager, find_endpoint
@@ -24,8 +24,8 @@ from shared.contracts.wire_webhooks import (
 )
 from shared.db import deliveries, delivery_log
 from shared.db.delivery_log import DeliveryView
-from shared.db.job_list import Place
 from shared.db.models import WebhookEndpoint
+from shared.db.paging import Place
 from shared.present.webhooks import delivery_body, delivery_detail
 
 router = APIRouter(tags=["webhooks"])
@@ -98,7 +98,7 @@ async def list_deliveries(
     ] = None,
 ) -> DeliveryPage:
     """Read one page."""
-    after = _position(cursor)
+    after = place_of(cursor)
 
     def work(session: Session) -> list[DeliveryView]:
         endpoint = find_endpoint(session, caller.tenant_id, webhook_id)
@@ -119,17 +119,6 @@ async def list_deliveries(
             next=_path(webhook_id, query, following) if following else None,
         ),
     )
-
-
-def _position(cursor: str | None) -> delivery_log.Position | None:
-    if cursor is None:
-        return None
-    try:
-        place = decode_cursor(cursor)
-    except InvalidCursor as error:
-        item = {"field": "cursor", "code": "invalid_value", "detail": str(error)}
-        raise problems.ProblemError(problems.INVALID_REQUEST, f"cursor: {error}", [item]) from error
-    return place.created_at, place.id
 
 
 def _path(ref: UUID | str, query: dict[str, str], cursor: str | None) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.cursors import InvalidCursor, decode_cursor, encode_cursor
-from shared.db.job_list import Place
+from shared.db.paging import Place
 
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=9))])
 
