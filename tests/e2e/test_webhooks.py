@@ -49,3 +49,18 @@ def test_a_job_tells_its_own_url_and_a_registered_webhook(make_system, receiver)
     tested = api.post(f"/webhooks/{registered['id']}/test").json()
     wait_until(lambda: len(receiver.received) >= 3, 60, "the test event arrives")
     assert [request.id for request in receiver.received[2:]] == [tested["event_id"]]
+
+    # The same bytes once more: no inference, and the marketplace is told all the same.
+    again = system.api.submit([("again.jpg", jpeg(1, 320, 240))], fields)
+    assert again.status_code == 202, again.text
+    wait_until(lambda: len(receiver.received) >= 5, 60, "the repeated photo is told of")
+    repeated = {request.path: request for request in receiver.received[3:]}
+    body = repeated["/own"].verified(default)
+    assert body == repeated["/registered"].verified(registered["secret"])
+    assert (body["type"], body["data"]["id"]) == ("job.completed", again.json()["id"])
+    judged = own["data"]["images"][0]
+    assert body["data"]["images"][0]["verdict"] == {
+        **judged["verdict"],
+        "reused_from": judged["id"],
+    }
+    assert repeated["/own"].id != by_path["/own"].id

@@ -13,6 +13,7 @@ from tests.support.listeners import listening
 from tests.support.photos import jpeg
 
 PHOTO = image_files(("a.jpg", jpeg(0)))
+MANIFEST = [("file", ("shop.csv", b"url\nhttps://shop.example/a.jpg\n", "text/csv"))]
 _RATE_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 
 
@@ -22,7 +23,7 @@ def limited(gateway):
 
     def make(**limits: int) -> str:
         name = f"tenant {uuid4()}"
-        key = gateway.new_key(name, [Scope.JOBS_READ, Scope.JOBS_WRITE])
+        key = gateway.new_key(name, [Scope.JOBS_READ, Scope.JOBS_WRITE, Scope.CATALOGS])
         with gateway.sessions.begin() as session:
             assert set_limits(session, name, limits)
         return key
@@ -118,6 +119,33 @@ def test_a_tenant_with_enough_photos_waiting_gets_429_until_some_are_judged(gate
         assert tenant.get(job.json()["links"]["self"]).status_code == 200
         judge(gateway.sessions, job.json()["id"])
         assert tenant.post("/jobs", files=PHOTO).status_code == 202
+
+
+def test_catalogs_count_as_requests_and_are_stopped_at_the_limit(gateway, limited):
+    before = count(gateway.sessions, "catalogs")
+    with gateway.client(limited(requests_per_minute=2)) as tenant:
+        answers = [tenant.post("/catalogs", files=MANIFEST) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert slug(answers[2]) == "rate-limited"
+    assert answers[2].headers["retry-after"] == answers[2].headers["ratelimit-reset"]
+    assert count(gateway.sessions, "catalogs") == before + 2
+
+
+def test_a_tenant_with_enough_photos_waiting_gets_429_for_a_catalog_too(gateway, limited):
+    before = count(gateway.sessions, "catalogs")
+    with gateway.client(limited(max_open_images=1)) as tenant:
+        job = tenant.post("/jobs", files=PHOTO)
+        assert job.status_code == 202
+        for refused in (
+            tenant.post("/catalogs", files=MANIFEST),
+            tenant.post("/catalogs", json={"s3_prefix": "drop/"}),
+        ):
+            assert (refused.status_code, slug(refused)) == (429, "queue-full")
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert count(gateway.sessions, "catalogs") == before
+        judge(gateway.sessions, job.json()["id"])
+        # A catalog's own photos are not among those that keep the next one away.
+        assert [tenant.post("/catalogs", files=MANIFEST).status_code for _ in range(2)] == [202] * 2
 
 
 def test_the_settings_hold_for_tenants_without_limits_of_their_own(start_gateway):

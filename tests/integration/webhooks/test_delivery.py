@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from shared.contracts.errors import ImageErrorCode
 from shared.contracts.events import EndpointStatus
 from shared.core.signing_secrets import new_secret
-from shared.db import deliveries, jobs, webhooks
+from shared.db import deliveries, jobs, results, webhooks
 from shared.db.models import Job
 from tests.support.processes import wait_until
 from tests.support.receiver import Answer
@@ -39,6 +39,29 @@ def test_a_finished_job_reaches_every_endpoint_signed_and_with_the_jobs_own_body
     assert request.headers["content-type"] == "application/json"
     with pytest.raises(WebhookVerificationError):
         request.verified(new_secret())
+
+
+def test_a_cancelled_job_tells_its_own_url_and_every_endpoint_that_it_is_over(
+    shop, receiver, dispatching
+):
+    endpoint = shop.endpoint(receiver.url, ("job.completed",))
+    shop.endpoint(receiver.url, ("job.failed",))
+    waiting = jobs.NewImage("a.jpg", 9, sha256="0" * 64, object_key="k")
+    with shop.sessions.begin() as session:
+        new = jobs.NewJob(shop.tenant, "r", [waiting] * 2, webhook_url=f"{receiver.url}/own")
+        job_id = jobs.insert_job(session, new)
+    with dispatching():
+        for _ in range(2):  # cancelled once more, nothing more is told
+            with shop.sessions.begin() as session:
+                results.cancel_jobs(session, [job_id])
+        shop.wait_for("succeeded", "succeeded")
+    assert {request.path for request in receiver.received} == {"/hook", "/hook/own"}
+    (signed,) = [request for request in receiver.received if request.path == "/hook"]
+    body = signed.verified(shop.secrets[endpoint])
+    assert (body["type"], body["data"]["id"]) == ("job.completed", str(job_id))
+    assert (body["data"]["status"], body["data"]["verdict"]) == ("cancelled", None)
+    assert [image["status"] for image in body["data"]["images"]] == ["cancelled"] * 2
+    assert len({request.id for request in receiver.received}) == 1
 
 
 def test_a_receiver_that_fails_six_times_gets_each_event_with_the_same_id_and_body(
