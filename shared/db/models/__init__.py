@@ -2,6 +2,7 @@
 
 from shared.db.models.base import Base
 from shared.db.models.catalogs import Catalog, CatalogItem
+from shared.db.models.drift import DriftReference, DriftReport, DriftRun, DriftState
 from shared.db.models.heatmaps import Heatmap
 from shared.db.models.jobs import Image, Job, JobEvent, Verdict
 from shared.db.models.queue import IdempotencyKey, OutboxMessage
@@ -20,6 +21,10 @@ __all__ = [
     "Base",
     "Catalog",
     "CatalogItem",
+    "DriftReference",
+    "DriftReport",
+    "DriftRun",
+    "DriftState",
     "Feedback",
     "Heatmap",
     "IdempotencyKey",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    SmallInteger,
     UniqueConstraint,
     func,
     text,
@@ -135,6 +136,8 @@ class Image(Base):
     size: Mapped[int]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    # JPEG quality 1..100 estimated from the file's quantisation tables; null when it has none.
+    encoder_quality: Mapped[int | None] = mapped_column(SmallInteger)
     error_code: Mapped[str | None]
     error_detail: Mapped[str | None]
     # Times it was leased.
@@ -177,6 +180,8 @@ class Verdict(Base):
     judged_with: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     # The photo of the same bytes whose verdict this repeats; it may be gone by now.
     reused_from: Mapped[UUID | None]
+    # Where the photo lies in the model's own compact feature space; null when the package has none.
+    embedding: Mapped[list[float] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
