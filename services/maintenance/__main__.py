@@ -5,7 +5,9 @@ from typing import Any
 
 from celery.beat import EmbeddedService
 from prometheus_client import start_http_server
+from sqlalchemy import Engine, text
 
+from services.maintenance.probes import Probes
 from services.maintenance.settings import MaintenanceSettings
 from services.maintenance.sweeps import Sweeps
 from services.maintenance.tasks import register
@@ -16,6 +18,7 @@ from shared.db.engine import make_engine, make_session_factory
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from shared.queue.consume import consume
+from shared.storage.s3 import S3ObjectStore
 
 log = get_logger("services.maintenance")
 
@@ -30,6 +33,8 @@ def main() -> int:
     broker = Broker(redis_url)
     sweeps = Sweeps(settings, make_session_factory(database), celery, broker)
     register(celery, sweeps)
+    probes = _probes(settings, database)
+    probes.start()
     server, _thread = start_http_server(
         settings.maintenance_metrics_port, settings.maintenance_metrics_host
     )
@@ -42,10 +47,25 @@ def main() -> int:
     log.info("maintenance.ready", metrics_port=server.server_port)
     consume(celery, QUEUE_MAINTENANCE, settings.log_level, "solo")
     beat.stop()
+    probes.stop()
     broker.close()
     database.dispose()
     log.info("maintenance.stopped")
     return 0
+
+
+def _probes(settings: MaintenanceSettings, database: Engine) -> Probes:
+    def ask_database() -> None:
+        with database.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    store = S3ObjectStore.from_settings(settings, 1)
+    # Its own client: the sweeps' may be in the midst of a call.
+    broker = Broker(settings.redis_url.get_secret_value())
+    return Probes(
+        {"database": ask_database, "broker": broker.ping, "storage": store.ensure_ready},
+        settings.maintenance_probe_seconds,
+    )
 
 
 if __name__ == "__main__":

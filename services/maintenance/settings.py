@@ -20,6 +20,10 @@ class MaintenanceSettings(BaseAppSettings):
     maintenance_lost_in_backlog_seconds: float = Field(default=900.0, gt=0)
     # An image whose leases ran out this often ends workers; it is failed then.
     maintenance_max_crashes: int = Field(default=6, ge=1)
+    # An image that is open for longer counts as stuck (docs/monitoring.md).
+    maintenance_stuck_after_seconds: float = Field(default=900.0, gt=0)
+    # Between two questions to each server whether it answers.
+    maintenance_probe_seconds: float = Field(default=5.0, gt=0)
     # Sent outbox rows are kept this long for those who look into a delay.
     maintenance_outbox_kept_seconds: float = Field(default=86_400.0, gt=0)
     # Address on which /metrics answers.

@@ -13,7 +13,7 @@ from shared.contracts.tasks import QUEUE_INFERENCE, QUEUE_INFERENCE_BULK
 from shared.core.logging import get_logger
 from shared.db import idempotency, outbox, rescue
 from shared.db.engine import SessionFactory
-from shared.db.invariants import check_invariants, queue_state
+from shared.db.invariants import check_invariants, queue_state, stuck_images
 from shared.queue.broker import Broker
 from shared.queue.relay import publish_due
 
@@ -43,14 +43,12 @@ class Sweeps:
             sent += count
         if sent:
             log.info("outbox.swept", messages=sent)
-        metrics.LAST_RUN.labels("outbox").set_to_current_time()
         return sent
 
     def rescue(self) -> None:
         """Requeue what a dead worker held and what a broker forgot."""
         self._rescue_leases()
         self._requeue_lost()
-        metrics.LAST_RUN.labels("rescue").set_to_current_time()
 
     def check(self) -> dict[str, int]:
         """Check the invariants, log violations, drop old rows and keys; returns the counts."""
@@ -64,7 +62,6 @@ class Sweeps:
                 log.error("invariant.violated", name=name, rows=count)
         if purged:
             log.info("outbox.purged", messages=purged)
-        metrics.LAST_RUN.labels("check").set_to_current_time()
         return violations
 
     def measure(self) -> None:
@@ -72,11 +69,15 @@ class Sweeps:
         with self.sessions() as session:
             unsent, age = outbox.backlog(session)
             state = queue_state(session)
+            stuck = stuck_images(session, self.settings.maintenance_stuck_after_seconds)
         metrics.OUTBOX_UNSENT.set(unsent)
         metrics.OUTBOX_AGE.set(age)
-        metrics.IMAGES.labels("queued").set(state["queued"])
-        metrics.IMAGES.labels("running").set(state["running"])
-        metrics.OLDEST.set(state["oldest"])
+        metrics.IMAGES.labels("queued").set(state.queued)
+        metrics.IMAGES.labels("running").set(state.running)
+        metrics.OLDEST.labels("direct").set(state.oldest)
+        metrics.OLDEST.labels("bulk").set(state.oldest_bulk)
+        for reason, number in stuck.items():
+            metrics.STUCK.labels(reason).set(number)
 
     def _rescue_leases(self) -> None:
         with self.sessions.begin() as session:
@@ -95,10 +96,8 @@ class Sweeps:
             forgot = self.broker.forgot_everything()
             depths = {queue: self.broker.depth(queue) for queue in _BULK_OF_QUEUE}
         except redis.RedisError as error:
-            metrics.BROKER_UP.set(0)
             log.warning("broker.away", error=str(error))
             return
-        metrics.BROKER_UP.set(1)
         for queue, depth in depths.items():
             metrics.BROKER_DEPTH.labels(queue).set(depth)
             patience = self._patience(forgot, depth)

@@ -6,6 +6,8 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.maintenance import metrics
+from services.maintenance.business import BusinessCounts
 from services.maintenance.settings import MaintenanceSettings
 from services.maintenance.sweeps import Sweeps
 from shared.contracts.tasks import CHECK_INVARIANTS, RESCUE_LEASES, SWEEP_OUTBOX
@@ -14,9 +16,15 @@ from shared.core.logging import get_logger
 
 log = get_logger(__name__)
 
+SWEEPS = ("outbox", "measure", "rescue", "check", "business")
+
 
 def register(app: Celery, sweeps: Sweeps) -> None:
     """Add the maintenance tasks and their schedule to `app`."""
+    business = BusinessCounts(sweeps.sessions)
+    for sweep in SWEEPS:
+        metrics.LAST_RUN.labels(sweep).set_to_current_time()
+        metrics.SWEEP_FAILURES.labels(sweep)
 
     @app.task(name=SWEEP_OUTBOX)
     def sweep_outbox() -> None:
@@ -30,6 +38,7 @@ def register(app: Celery, sweeps: Sweeps) -> None:
     @app.task(name=CHECK_INVARIANTS)
     def check_invariants() -> None:
         _guarded("check", sweeps.check)
+        _guarded("business", business.count)
 
     app.conf.beat_schedule = schedule(sweeps.settings)
 
@@ -52,4 +61,10 @@ def _guarded(sweep: str, run: Callable[[], object]) -> None:
     try:
         run()
     except (QueueUnavailable, SQLAlchemyError) as error:
+        metrics.SWEEP_FAILURES.labels(sweep).inc()
         log.warning("sweep.failed", sweep=sweep, error=str(error))
+    except Exception:
+        metrics.SWEEP_FAILURES.labels(sweep).inc()
+        raise
+    else:
+        metrics.LAST_RUN.labels(sweep).set_to_current_time()

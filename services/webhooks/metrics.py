@@ -22,3 +22,9 @@ SCHEDULED = metrics.live_sum(
 OLDEST_DUE = metrics.live_sum(
     "webhook_deliveries_oldest_due_seconds", "Age of the oldest due delivery."
 )
+
+# Series that exist from the start: Prometheus sees an increase only between two samples.
+for _outcome in ("succeeded", "retried", "failed"):
+    ATTEMPTS.labels(_outcome)
+for _reason in ("gone", "failing"):
+    DISABLED.labels(_reason)

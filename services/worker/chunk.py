@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.worker.leases import LeaseKeeper
-from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST, REUSED
+from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST, PROBABILITY, REUSED
 from services.worker.pipeline import Outcome, Postponed
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
@@ -146,6 +146,7 @@ def _count(outcomes: Sequence[Outcome]) -> Counter[str]:
         match outcome:
             case Judged():
                 counts[outcome.label.value] += 1
+                PROBABILITY.labels(outcome.model_version).observe(outcome.probability)
             case Failed():
                 counts["failed"] += 1
                 FAILURES.labels(outcome.code.value).inc()

@@ -7,6 +7,12 @@ IMAGES = Counter(
     "Images by outcome: a verdict's label, `failed` or `postponed`.",
     ["outcome"],
 )
+PROBABILITY = Histogram(
+    "detector_worker_probability",
+    "Calibrated P(AI-generated) of verdicts, by the model's version.",
+    ["version"],
+    buckets=tuple(step / 20 for step in range(1, 21)),
+)
 REUSED = Counter(
     "detector_worker_verdicts_reused_total",
     "Photos answered by the verdict of an earlier one with the same bytes, without inference.",
@@ -63,3 +69,15 @@ HEATMAPS = Counter(
     "Heatmaps asked for: `done`, `refused`, `postponed` or `nothing_to_do`.",
     ["result"],
 )
+
+# Series that exist from the start: Prometheus sees an increase only between two samples.
+for _outcome in ("real", "ai_generated", "uncertain", "failed", "postponed"):
+    IMAGES.labels(_outcome)
+for _result in ("done", "nothing_to_do", "error"):
+    CHUNKS.labels(_result)
+for _result in ("kept", "flipped"):
+    SECOND_LOOKS.labels(_result)
+for _result in ("done", "refused"):
+    MODEL_SWAPS.labels(_result)
+for _result in ("done", "refused", "postponed", "nothing_to_do"):
+    HEATMAPS.labels(_result)

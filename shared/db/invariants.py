@@ -1,5 +1,8 @@
 """Standing truths, checked on a timer: a count above zero is a bug or a fault to look into."""
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -41,15 +44,50 @@ def check_invariants(session: Session) -> dict[str, int]:
     return {name: int(session.execute(text(query)).scalar_one()) for name, query in _CHECKS.items()}
 
 
-def queue_state(session: Session) -> dict[str, float]:
-    """Return images waiting and running, and the age in seconds of the oldest waiting one."""
-    row = session.execute(
-        text("""
-        SELECT count(*) FILTER (WHERE status = 'queued'),
-            count(*) FILTER (WHERE status = 'running'),
-            coalesce(extract(epoch FROM now() - min(created_at)
-                FILTER (WHERE status = 'queued')), 0)
-        FROM images WHERE status IN ('queued', 'running')
-        """)
-    ).one()
-    return {"queued": float(row[0]), "running": float(row[1]), "oldest": float(row[2])}
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Images that are not terminal; ages in seconds, 0 when nothing is queued."""
+
+    queued: int
+    running: int
+    # Of the oldest queued photo, catalogs' not counted.
+    oldest: float
+    # Of the oldest queued photo of a catalog: these give way to all others.
+    oldest_bulk: float
+
+
+_QUEUE = text("""
+SELECT count(*) FILTER (WHERE i.status = 'queued') AS queued,
+    count(*) FILTER (WHERE i.status = 'running') AS running,
+    coalesce(extract(epoch FROM now() - min(i.created_at)
+        FILTER (WHERE i.status = 'queued' AND j.kind <> 'catalog')), 0) AS oldest,
+    coalesce(extract(epoch FROM now() - min(i.created_at)
+        FILTER (WHERE i.status = 'queued' AND j.kind = 'catalog')), 0) AS oldest_bulk
+FROM images i JOIN jobs j ON j.id = i.job_id WHERE i.status IN ('queued', 'running')
+""")
+
+# An image may be stuck for more than one reason, so these are not to be added up.
+_STUCK = text("""
+SELECT count(*) FILTER (WHERE i.status = 'running' AND i.lease_expires_at < now() - :patience)
+        AS lease_expired,
+    count(*) FILTER (WHERE i.crashes >= 2) AS crashing,
+    count(*) FILTER (WHERE j.kind <> 'catalog' AND i.created_at < now() - :patience) AS waiting
+FROM images i JOIN jobs j ON j.id = i.job_id WHERE i.status IN ('queued', 'running')
+""")
+
+
+def queue_state(session: Session) -> QueueState:
+    """Count what is open and tell how long the oldest photos have waited."""
+    row = session.execute(_QUEUE).one()
+    return QueueState(row.queued, row.running, float(row.oldest), float(row.oldest_bulk))
+
+
+def stuck_images(session: Session, patience_seconds: float) -> dict[str, int]:
+    """Return how many open images no longer move, by reason.
+
+    `lease_expired`: their lease ended `patience_seconds` ago and nobody rescued them; `crashing`:
+    workers ended over them at least twice; `waiting`: accepted `patience_seconds` ago, and not a
+    catalog's photo.
+    """
+    row = session.execute(_STUCK, {"patience": timedelta(seconds=patience_seconds)}).one()
+    return {name: int(count) for name, count in row._asdict().items()}
