@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 import psutil
 
+from infra.bench.cpu import milliseconds_per_image, processor_seconds
 from infra.bench.load import run_load
 from infra.bench.photos import make_photos
 from infra.local.boot import Endpoints, boot
@@ -45,13 +46,14 @@ _SETTLE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class SizeResult:
-    """What one catalog gave. Memory in MiB by program, times in seconds."""
+    """What one catalog gave. Memory in MiB and processor ms a row by program, times in seconds."""
 
     rows: int
     distinct: int
     seconds: float = 0.0
     counts: dict[str, Any] = field(default_factory=dict)
     peak_mib: dict[str, float] = field(default_factory=dict)
+    cpu_ms: dict[str, float] = field(default_factory=dict)
     idle_seconds: list[float] = field(default_factory=list)
     lone_seconds: list[float] = field(default_factory=list)
 
@@ -119,13 +121,14 @@ def _run(
     stop = threading.Event()
     sampler = threading.Thread(target=_sample, args=(stack, result.peak_mib, stop))
     sampler.start()
-    started = time.perf_counter()
+    before, started = processor_seconds(stack), time.perf_counter()
     try:
         with _client(endpoints) as client:
             answer = client.post("/catalogs", files={"file": ("soak.csv", manifest)})
             path = f"/catalogs/{answer.raise_for_status().json()['id']}"
             _follow(client, path, endpoints, lone, result)
             result.seconds = time.perf_counter() - started
+            result.cpu_ms = milliseconds_per_image(before, processor_seconds(stack), rows)
     finally:
         stop.set()
         sampler.join()
@@ -232,6 +235,10 @@ def _section(results: Sequence[SizeResult], short_side: int) -> str:
                 f"peak memory of {name}, MiB", [f"{r.peak_mib.get(name, 0):.0f}" for r in results]
             )
             for name in programs
+        ],
+        *[
+            _line(f"processor time of {name}, ms a row", [f"{r.cpu_ms[name]:.1f}" for r in results])
+            for name in results[-1].cpu_ms
         ],
         _line("lone job, idle, median ms", [_ms(r.idle_seconds, 0.5) for r in results]),
         _line("lone job, meanwhile, median ms", [_ms(r.lone_seconds, 0.5) for r in results]),
