@@ -39,7 +39,7 @@ def inspect(stream: BinaryIO, size: int, limits: FileLimits) -> ImageHeader | Re
         header = read_header(stream)
     except UnreadableImage as error:
         return Refusal(ImageErrorCode(error.code), error.detail)
-    pixels = header.pixels * (header.frames or 1)
+    pixels = header.pixels_of_all_frames
     if pixels > limits.max_pixels:
         frames = f" x {header.frames} frames" if (header.frames or 1) > 1 else ""
         detail = (

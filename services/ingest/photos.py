@@ -134,7 +134,7 @@ class PhotoLoader:
             header = read_header(io.BytesIO(data))
         except UnreadableImage as error:
             raise RowProblem(error.code, error.detail) from error
-        pixels = header.pixels * (header.frames or 1)
+        pixels = header.pixels_of_all_frames
         if pixels > self._limits.max_pixels:
             detail = f"{pixels} pixels; at most {self._limits.max_pixels} are allowed"
             raise RowProblem(ImageErrorCode.TOO_MANY_PIXELS.value, detail)

@@ -45,6 +45,11 @@ class ImageHeader:
         """Width times height."""
         return self.width * self.height
 
+    @property
+    def pixels_of_all_frames(self) -> int:
+        """Width times height times the frames that the header tells of."""
+        return self.pixels * (self.frames or 1)
+
 
 def read_header(data: bytes | BinaryIO) -> ImageHeader:
     """Read the header of a JPEG, PNG, WebP, GIF or AVIF image; a stream is read from its start.
