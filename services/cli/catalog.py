@@ -12,6 +12,7 @@ from uuid import UUID
 
 import typer
 
+from services.cli.client import AsJson, gateway_client, write_parts
 from services.cli.output import fail, new_app, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ class _Rows(StrEnum):
 
 
 CatalogId = Annotated[UUID, typer.Argument(metavar="ID", help="The catalog's id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -72,7 +72,7 @@ def ingest(
 ) -> None:
     """Send a catalog. With --watch exit with 1 unless every row got a verdict."""
     facts = _facts(metadata)
-    with _client() as client:
+    with gateway_client() as client:
         catalog = _submit(client, source, fmt, facts, webhook_url, idempotency_key)
         if watch:
             say(f"catalog {catalog.id}")
@@ -95,7 +95,7 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Print how far a catalog has come."""
-    with _client() as client:
+    with gateway_client() as client:
         catalog = client.catalogs.get(catalog_id)
         if watch:
             catalog = _follow(client, catalog)
@@ -108,7 +108,7 @@ def get(
 @app.command("list")
 def list_() -> None:
     """List the newest catalogs."""
-    with _client() as client:
+    with gateway_client() as client:
         newest = list(islice(client.catalogs.list(page_size=_LISTED), _LISTED))
     print_table(
         ["id", "created", "status", "from", "rows", "judged", "failed"],
@@ -131,7 +131,7 @@ def list_() -> None:
 @app.command()
 def cancel(catalog_id: CatalogId) -> None:
     """Cancel what has not been judged."""
-    with _client() as client:
+    with gateway_client() as client:
         _say_end(client.catalogs.cancel(catalog_id))
 
 
@@ -150,36 +150,8 @@ def export(
 ) -> None:
     """Download the verdicts of a catalog, or its errors."""
     chosen = fmt or _format_of(output)
-    if output is None:
-        if chosen is _Format.PARQUET and sys.stdout.isatty():
-            fail("Parquet is no text; give --output FILE.")
-        with _client() as client, _download(client, catalog_id, rows, chosen) as parts:
-            for part in parts:
-                sys.stdout.buffer.write(part)
-        return
-    # Under another name until it is whole: a download that breaks off leaves no half file.
-    partial = output.with_name(f"{output.name}.part")
-    try:
-        with (
-            _client() as client,
-            _download(client, catalog_id, rows, chosen) as parts,
-            partial.open("wb") as file,
-        ):
-            for part in parts:
-                file.write(part)
-        partial.replace(output)
-    except OSError as error:
-        fail(f"{output}: {error.strerror or error}")
-    finally:
-        partial.unlink(missing_ok=True)
-    say(f"wrote {output}")
-
-
-def _client() -> "DetectorClient":
-    from shared.client.config import load_client_config
-    from shared.client.http import DetectorClient
-
-    return DetectorClient(load_client_config())
+    with gateway_client() as client, _download(client, catalog_id, rows, chosen) as parts:
+        write_parts(parts, output, text=chosen is not _Format.PARQUET)
 
 
 def _submit(

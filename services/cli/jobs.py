@@ -1,38 +1,43 @@
-"""`detector jobs`: look at jobs."""
+"""`detector jobs`: look at jobs and cancel them."""
 
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
+from services.cli.client import AsJson, AsJsonLines, gateway_client
 from services.cli.output import LABEL_STYLE, LABEL_TEXT, new_app, print_json, print_table, say
+from services.cli.times import parse_moment, shown
+from shared.contracts.states import JobStatus
 
 if TYPE_CHECKING:
     from shared.contracts.wire import Job, JobImage
+    from shared.contracts.wire_jobs import JobSummary
 
-app = new_app("Look at jobs.")
+app = new_app("Look at jobs and cancel them.")
+
+JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Look at jobs."""
+    """Look at jobs and cancel them."""
 
 
 @app.command()
 def get(
-    job_id: Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
+    job_id: JobId,
+    as_json: AsJson = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for it to finish.")] = 0,
 ) -> None:
     """Print a job and the verdicts of its photos.
 
     Exit code: 0 when every photo has a verdict, 1 when one failed or is still on its way.
     """
-    from shared.client.config import load_client_config
     from shared.client.errors import JobNotFinished
-    from shared.client.http import DetectorClient
 
-    with DetectorClient(load_client_config()) as client:
+    with gateway_client() as client:
         try:
             job = client.jobs.wait(job_id, wait) if wait else client.jobs.get(job_id)
         except JobNotFinished as error:
@@ -43,6 +48,69 @@ def get(
         _print_job(job)
     if job.status != "succeeded":
         raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    status: Annotated[
+        list[JobStatus] | None, typer.Option(help="One of these; repeat it for several.")
+    ] = None,
+    listing_id: Annotated[str | None, typer.Option(help="Jobs of this listing.")] = None,
+    category: Annotated[str | None, typer.Option(help="Jobs of this category.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Made then or later, as 2026-11-23T08:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    as_json: AsJsonLines = False,
+) -> None:
+    """List the newest jobs that fit. Predictions and the jobs of catalogs are not among them."""
+    after, before = parse_moment(since, "--since"), parse_moment(until, "--until")
+    with gateway_client() as client:
+        found = client.jobs.list(
+            status=status or (),
+            listing_id=listing_id,
+            category=category,
+            created_after=after,
+            created_before=before,
+            page_size=min(limit, 100),
+        )
+        jobs = list(islice(found, limit))
+    if as_json:
+        for job in jobs:
+            print_json(job.model_dump(mode="json"))
+        return
+    print_table(
+        ["id", "created", "status", "listing", "category", "photos", "failed", "verdict", "P(AI)"],
+        map(_summary_row, jobs),
+        right=["photos", "failed", "P(AI)"],
+    )
+
+
+@app.command()
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Cancel the photos that no worker has begun; the others end normally."""
+    with gateway_client() as client:
+        job = client.jobs.cancel(job_id)
+    if as_json:
+        print_json(job.model_dump(mode="json"))
+    else:
+        _print_job(job)
+
+
+def _summary_row(job: "JobSummary") -> list[tuple[str, str]]:
+    counts, label = job.image_counts, job.verdict.label.value if job.verdict else ""
+    return [
+        (str(job.id), ""),
+        (shown(job.created_at), "dim"),
+        (job.status.value, ""),
+        (job.listing_id or "", ""),
+        (job.category or "", ""),
+        (str(counts.total), ""),
+        (str(counts.failed) if counts.failed else "", "red"),
+        (LABEL_TEXT.get(label, "–"), LABEL_STYLE.get(label, "dim")),
+        (f"{job.verdict.probability:.3f}" if job.verdict else "", ""),
+    ]
 
 
 def _print_job(job: "Job") -> None:

@@ -25,10 +25,22 @@ class _Commands(LazyGroup):
             "Send photos and print their verdicts.",
             install_hint=_CLIENT,
         ),
-        "jobs": LazyCommand("services.cli.jobs:app", "Look at jobs.", install_hint=_CLIENT),
+        "jobs": LazyCommand(
+            "services.cli.jobs:app", "Look at jobs and cancel them.", install_hint=_CLIENT
+        ),
+        "images": LazyCommand(
+            "services.cli.images:app",
+            "Look at photos, review their verdicts, download their evidence.",
+            install_hint=_CLIENT,
+        ),
         "catalog": LazyCommand(
             "services.cli.catalog:app",
             "Send catalogs of photos and download their verdicts.",
+            install_hint=_CLIENT,
+        ),
+        "webhooks": LazyCommand(
+            "services.cli.webhooks:app",
+            "Register webhooks, follow their deliveries, send them again.",
             install_hint=_CLIENT,
         ),
         "keys": LazyCommand("services.cli.keys:app", "Create, list, rotate and revoke API keys."),
