@@ -7,7 +7,7 @@ from infra.local.services import ServiceEnvironment, ServicePorts, build_service
 from infra.local.settings import LocalSettings
 from infra.local.stack import Report, Stack
 from infra.local.state import load_secrets
-from shared.db.bootstrap import ensure_local_key
+from shared.db.bootstrap import ensure_local_key, ensure_web_page_key
 from shared.db.migrate import upgrade
 
 
@@ -47,12 +47,21 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
     report("database schema is up to date")
     known = client_env.load(stack.layout.root)
     api_key = ensure_local_key(urls.database_url, known.api_key if known else None)
+    web_page_key = ensure_web_page_key(
+        urls.database_url, client_env.load_web_page_key(stack.layout)
+    )
+    client_env.store_web_page_key(stack.layout, web_page_key)
     ports = _choose_ports(stack, settings)
     attention = _attention(ports, settings)
     if attention:
         report(attention)
     environment = ServiceEnvironment(
-        urls.environment(), stack.layout.root, settings.gateway_host, ports, api_key, webhook_keys
+        urls.environment(),
+        stack.layout.root,
+        settings.gateway_host,
+        ports,
+        web_page_key,
+        webhook_keys,
     )
     # Before the services start: whoever starts using them as they come up has the right key.
     client_env.store_client(stack.layout, environment.gateway_url, api_key)

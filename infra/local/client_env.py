@@ -1,7 +1,8 @@
-"""The two files that tell people and scripts where everything is.
+"""The files that tell people and scripts where everything is.
 
-`detector.env` has DETECTOR_URL and DETECTOR_API_KEY; `servers.env` has the servers' addresses.
-Both hold `export NAME='value'` lines, for `source`, and are readable by their owner only.
+`detector.env` has DETECTOR_URL and DETECTOR_API_KEY; `servers.env` has the servers' addresses;
+`web-page.env` has the key of the web page, which may do less. All hold `export NAME='value'` lines,
+for `source`, and are readable by their owner only.
 """
 
 import shlex
@@ -37,6 +38,16 @@ def load(directory: Path | None = None) -> ClientEnv | None:
 def store_client(layout: Layout, url: str, api_key: str) -> None:
     """Write `detector.env`."""
     write_private(layout.client_env, _exports({"DETECTOR_URL": url, "DETECTOR_API_KEY": api_key}))
+
+
+def load_web_page_key(layout: Layout) -> str | None:
+    """Return the key in `web-page.env`; None if it was never written."""
+    return read_env_file(layout.web_page_env).get("DETECTOR_API_KEY")
+
+
+def store_web_page_key(layout: Layout, api_key: str) -> None:
+    """Write `web-page.env`."""
+    write_private(layout.web_page_env, _exports({"DETECTOR_API_KEY": api_key}))
 
 
 def store_servers(layout: Layout, values: Mapping[str, str]) -> None:

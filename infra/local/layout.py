@@ -37,6 +37,11 @@ class Layout:
         return self.root / "detector.env"
 
     @property
+    def web_page_env(self) -> Path:
+        """The web page's own DETECTOR_API_KEY, mode 0600."""
+        return self.root / "web-page.env"
+
+    @property
     def servers_env(self) -> Path:
         """Addresses of the servers for developers, mode 0600."""
         return self.root / "servers.env"

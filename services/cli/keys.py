@@ -42,6 +42,8 @@ def create(
         tenant_id = get_or_create_tenant(session, tenant)
         issued = issue_key(session, tenant_id, name, scopes, expires_at)
     _print_issued(issued, as_json)
+    if not scope and not as_json:
+        say("For catalogs, webhooks or administration give --scope; see `detector keys scopes`.")
 
 
 def _print_issued(issued: "IssuedKey", as_json: bool) -> None:

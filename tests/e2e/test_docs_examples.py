@@ -14,13 +14,25 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.contracts.scopes import Scope
 from shared.core.settings import REPOSITORY_ROOT
+from shared.db.bootstrap import LOCAL_TENANT
+from shared.db.engine import make_engine, make_session_factory
+from shared.db.keys import create_key, get_or_create_tenant
 from tests.support.photo_server import PhotoServer
 from tests.support.photos import samples
 from tests.support.servers import drop, provide
 from tests.support.system import System
 
-PAGES = ("api", "webhooks", "catalogs", "evidence", "keys")
+# Each page with the scopes that it says its examples need; they run with a key of just these.
+SCOPES = {
+    "api": [Scope.JOBS_WRITE, Scope.JOBS_READ],
+    "webhooks": [Scope.WEBHOOKS],
+    "catalogs": [Scope.CATALOGS],
+    "evidence": [Scope.JOBS_WRITE, Scope.JOBS_READ],
+    "keys": [Scope.ADMIN],
+}
+PAGES = tuple(SCOPES)
 # The setup of the first test starts the whole system and runs everything.
 pytestmark = pytest.mark.timeout(900)
 
@@ -101,6 +113,19 @@ def answered(url: str) -> set[tuple[str, str]]:
     return pairs
 
 
+def page_keys(database_url: str) -> dict[str, str]:
+    """Make a key for each page, all of the embedded stack's tenant."""
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        with make_session_factory(engine).begin() as session:
+            tenant = get_or_create_tenant(session, LOCAL_TENANT)
+            return {
+                page: create_key(session, tenant, page, scopes) for page, scopes in SCOPES.items()
+            }
+    finally:
+        engine.dispose()
+
+
 @pytest.fixture(scope="module")
 def run(server_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Every example of every page, run in order against one whole system."""
@@ -121,11 +146,11 @@ def run(server_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
                 "CURL_HOME": str(scratch),
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "DETECTOR_URL": system.url,
-                "DETECTOR_API_KEY": system.key,
                 "PHOTO_URL": photos.url("mug.jpg"),
             }
+            keys = page_keys(own.database_url)
             ran = [
-                execute(example, environment, scratch)
+                execute(example, {**environment, "DETECTOR_API_KEY": keys[page]}, scratch)
                 for page in PAGES
                 for example in examples(page)
             ]
@@ -134,6 +159,13 @@ def run(server_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
         finally:
             system.close()
             drop(own)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_names_the_scopes_that_its_examples_need(page: str) -> None:
+    text = (REPOSITORY_ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for scope in SCOPES[page]:
+        assert f"`{scope}`" in text
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -50,6 +50,16 @@ def _read_until(process: subprocess.Popen[str], text: str) -> str:
     return read
 
 
+def _status(url: str, path: str, key: str | None) -> int:
+    request = urllib.request.Request(f"{url}{path}", headers={"Authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 @pytest.mark.timeout(240)
 def test_up_boots_the_product_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     """The usual port is taken, so the gateway moves, says so, and `detector.env` knows."""
@@ -64,18 +74,18 @@ def test_up_boots_the_product_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         assert client is not None
         assert client.url in said
         assert client.api_key in said
-        request = urllib.request.Request(
-            f"{client.url}/jobs/00000000-0000-7000-8000-000000000000",
-            headers={"Authorization": f"Bearer {client.api_key}"},
-        )
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request)
-        caught.value.close()
         # 404 and not 401: the key is known, the job is not.
-        assert caught.value.code == 404
+        missing = "/jobs/00000000-0000-7000-8000-000000000000"
+        assert _status(client.url, missing, client.api_key) == 404
+        assert _status(client.url, "/keys", client.api_key) == 200
+        # The web page's key sees jobs and nothing else.
+        web_page = client_env.load_web_page_key(Layout(directory))
+        assert _status(client.url, missing, web_page) == 404
+        for path in ("/keys", "/catalogs", "/webhooks"):
+            assert _status(client.url, path, web_page) == 403
         process.send_signal(signal.SIGINT)
         assert process.wait(90) == 0
     assert processes_of(tmp_path) == []
     layout = Layout(directory)
-    for path in (layout.client_env, layout.servers_env):
+    for path in (layout.client_env, layout.servers_env, layout.web_page_env):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
