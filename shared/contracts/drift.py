@@ -11,6 +11,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
+# The tenant that `detector drift simulate` uses, and what its made-up model versions begin with.
+SIMULATION = "drift-simulation"
+
+
 class Severity(StrEnum):
     """How loudly to tell; the order is NONE, WARNING, CRITICAL."""
 
@@ -62,7 +66,8 @@ class ReferenceSource(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Unknown members are left out: an older program reads what a newer one wrote.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class WindowFacts(_Frozen):
