@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-
 # The tenant that `detector drift simulate` uses, and what its made-up model versions begin with.
 SIMULATION = "drift-simulation"
 
