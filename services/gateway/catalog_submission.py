@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -20,6 +21,7 @@ from services.gateway.json_body import read_json_object
 from services.gateway.problems import INVALID_REQUEST, ProblemError
 from shared.contracts.catalogs import CatalogFormat
 from shared.contracts.wire_catalogs import PrefixRequest
+from shared.net import Guard
 
 TEXT_FIELDS = ("format", "metadata", "webhook_url")
 _MAX_JSON_BYTES = 64 * 1024
@@ -49,16 +51,20 @@ class CatalogSubmission:
 
 
 def from_form(
-    tenant_id: UUID, request_id: str, key: str | None, form: ParsedForm
+    tenant_id: UUID, request_id: str, key: str | None, form: ParsedForm, receivers: Guard
 ) -> CatalogSubmission:
-    """Return what the form asks for. Raises ProblemError that lists every wrong field."""
+    """Return what the form asks for; `receivers` judges its webhook's URL.
+
+    Raises ProblemError that lists every wrong field.
+    """
+    parse_url = partial(parse_receiver, guard=receivers)
     values: dict[str, Any] = {}
-    for name, parse in (("metadata", parse_metadata), ("webhook_url", parse_receiver)):
+    for name, parse in (("metadata", parse_metadata), ("webhook_url", parse_url)):
         try:
             if name in form.texts:
                 values[name] = parse(form.texts[name])
         except InvalidField as error:
-            form.refuse(name, "invalid_value", str(error))
+            form.refuse(name, error.code, str(error))
     fmt = None
     try:
         if form.files:
@@ -73,9 +79,9 @@ def from_form(
 
 
 async def from_json(
-    tenant_id: UUID, request_id: str, key: str | None, request: Request
+    tenant_id: UUID, request_id: str, key: str | None, request: Request, receivers: Guard
 ) -> CatalogSubmission:
-    """Return what the JSON body asks for. Raises ProblemError."""
+    """Return what the JSON body asks for; as `from_form`."""
     try:
         body = PrefixRequest.model_validate(await read_json_object(request, _MAX_JSON_BYTES))
     except ValidationError as error:
@@ -92,9 +98,9 @@ async def from_json(
     errors: list[dict[str, Any]] = []
     receiver = None
     try:
-        receiver = parse_receiver(body.webhook_url or "")
+        receiver = parse_receiver(body.webhook_url or "", receivers)
     except InvalidField as error:
-        errors.append({"field": "webhook_url", "code": "invalid_value", "detail": str(error)})
+        errors.append({"field": "webhook_url", "code": error.code, "detail": str(error)})
     if len(json.dumps(body.metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
         detail = f"at most {MAX_METADATA_BYTES} bytes"
         errors.append({"field": "metadata", "code": "invalid_value", "detail": detail})

@@ -4,20 +4,22 @@ import json
 import unicodedata
 from typing import Any, NoReturn
 
-from shared.net import FetchError, FetchErrorCode, Guard, GuardSettings
+from shared.net import FetchError, Guard
 
 MAX_TEXT = 200
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 16
 
-# Judges the form of URLs; that of addresses is the dispatcher's, who knows what is allowed.
-_URLS = Guard(GuardSettings())
 # Control characters, and surrogates, which UTF-8 cannot write.
 _UNSTORABLE = frozenset({"Cc", "Cs"})
 
 
 class InvalidField(ValueError):
     """The value of one field cannot be taken; the message says why, to the caller."""
+
+    def __init__(self, message: str, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def parse_text(raw: str) -> str | None:
@@ -30,19 +32,19 @@ def parse_text(raw: str) -> str | None:
     return value or None
 
 
-def parse_receiver(raw: str) -> str | None:
+def parse_receiver(raw: str, guard: Guard) -> str | None:
     """Return the trimmed URL of a webhook receiver, None when empty. Raises InvalidField.
 
-    Whether its host may be reached is decided at every delivery: names change their addresses.
+    An address, port or local name that may not be reached is refused at once. What other names
+    lead to is decided at every delivery: they change their addresses.
     """
     url = raw.strip()
     if not url:
         return None
     try:
-        _URLS.parse(url)
+        guard.parse(url)
     except FetchError as error:
-        if error.code is FetchErrorCode.INVALID_URL:
-            raise InvalidField(error.detail) from error
+        raise InvalidField(error.detail, error.code.value) from error
     return url
 
 

@@ -31,3 +31,7 @@ STORE_SECONDS = metrics.histogram("store_put_seconds", "Time to hash and store o
 LISTENERS = metrics.live_sum(
     "job_listeners_connected", "Gateway processes that hear of finished jobs from the database."
 )
+
+# Series that exist from the start: Prometheus sees an increase only between two samples.
+for _limit in ("rate", "queue"):
+    LIMITED.labels(_limit)

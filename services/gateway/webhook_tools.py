@@ -24,7 +24,8 @@ class WebhookTools:
     def check_url(self, url: str) -> str:
         """Return `url` or raise ProblemError (422).
 
-        An address inside the network is refused at once; a name is judged at every delivery.
+        An address inside the network, a local name or a port that is not allowed is refused at
+        once; what other names lead to is judged at every delivery.
         """
         try:
             self.guard.parse(url)

@@ -93,8 +93,9 @@ class _Entry:
 
     def admits(self, host: str, address: Address, port: int, usual_ports: AbstractSet[int]) -> bool:
         named = address in self.network if self.network is not None else host == self.host
-        if not named:
-            return False
+        return named and self.admits_port(port, usual_ports)
+
+    def admits_port(self, port: int, usual_ports: AbstractSet[int]) -> bool:
         return port in usual_ports if self.port is None else self.port in {_ANY_PORT, port}
 
 
@@ -116,6 +117,14 @@ class AllowList:
         """Tell whether URLs with `host` may reach `address` on `port`, public or not."""
         address = unmapped(address)
         return any(entry.admits(host, address, port, usual_ports) for entry in self._entries)
+
+    def may_admit(self, host: str, port: int, usual_ports: AbstractSet[int]) -> bool:
+        """Tell whether `port` of the name `host` can be admitted, whatever address it leads to."""
+        return any(
+            entry.admits_port(port, usual_ports)
+            for entry in self._entries
+            if entry.network is not None or entry.host == host
+        )
 
 
 _ENTRY = re.compile(

@@ -18,6 +18,7 @@ from shared.net.errors import FetchError, FetchErrorCode
 Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL_LENGTH = 2048
+_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What IDNA leaves of a name; percent-encoding, for one, means something else to every library.
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
@@ -63,7 +64,8 @@ class Guard:
         """Return `url` normalised, without a fragment, with its host judged as far as written.
 
         Raises FetchError: INVALID_URL for anything but a clean http(s) URL, BLOCKED_ADDRESS for a
-        host that is an address which may not be reached. Names are judged when they are resolved.
+        host that is an address which may not be reached, for `localhost` likewise, and for a port
+        that is not allowed whatever the host's address. Names are judged when they are resolved.
         """
         if len(url) > MAX_URL_LENGTH:
             raise _invalid(f"The URL is longer than {MAX_URL_LENGTH} characters.")
@@ -94,8 +96,18 @@ class Guard:
             if _NUMERIC_HOST.fullmatch(host.rstrip(".")):
                 # Decimal, octal, hexadecimal and shortened forms: libraries disagree on them.
                 raise _blocked("The host is not an address in its usual form.") from None
+            self._check_written_name(host.lower().rstrip("."), port)
         else:
             self._check_address(host, address, port)
+
+    def _check_written_name(self, name: str, port: int) -> None:
+        ports = self._settings.ports
+        # Names of this machine, by definition (RFC 6761, section 6.3).
+        if name == "localhost" or name.endswith(".localhost"):
+            if not any(self._allowed.admits(name, each, port, ports) for each in _LOOPBACK):
+                raise _blocked("The host is not at a public address.")
+        elif port not in ports and not self._allowed.may_admit(name, port, ports):
+            raise _blocked(f"Port {port} is not allowed.")
 
     def addresses(self, host: str, port: int, seconds: float) -> list[str]:
         """Return the addresses of `host` to connect to on `port`, every one of them checked.

@@ -92,13 +92,13 @@ async def submit_catalog(
 ) -> Catalog:
     """Store the file, write the catalog, answer with its place."""
     request_id = facts_of(request.scope).request_id
-    tenant = caller.tenant_id
+    tenant, receivers = caller.tenant_id, gateway.webhooks.guard
     if media_type(request) == "application/json":
-        submission = await from_json(tenant, request_id, idempotency_key, request)
+        submission = await from_json(tenant, request_id, idempotency_key, request, receivers)
         accepted = await accept_catalog(gateway, submission)
     else:
         async with open_form(request, "file", TEXT_FIELDS, max_files=1) as form:
-            submission = from_form(tenant, request_id, idempotency_key, form)
+            submission = from_form(tenant, request_id, idempotency_key, form, receivers)
             accepted = await accept_catalog(gateway, submission)
     response.headers["Location"] = catalog_path(accepted.catalog.id)
     response.headers["Retry-After"] = _RETRY_SECONDS

@@ -134,9 +134,11 @@ async def _accept(
     limit = gateway.settings.gateway_max_images
     if media_type(request) == "application/json":
         body = await read_job_request(request, limit)
-        return await accept(gateway, from_json(caller.tenant_id, request_id, key, body))
+        wanted = from_json(caller.tenant_id, request_id, key, body, gateway.webhooks.guard)
+        return await accept(gateway, wanted)
     async with open_form(request, "images", TEXT_FIELDS, limit) as form:
-        return await accept(gateway, from_form(caller.tenant_id, request_id, key, form))
+        wanted = from_form(caller.tenant_id, request_id, key, form, gateway.webhooks.guard)
+        return await accept(gateway, wanted)
 
 
 def note_job(facts: RequestFacts, view: JobView) -> None:

@@ -84,6 +84,44 @@ def test_unusual_port_is_blocked_unless_an_entry_names_it() -> None:
     assert allowed.addresses("shop.example", 22, 1) == ["1.1.1.1"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/",
+        "http://LOCALHOST./",
+        "http://shop.localhost/",
+        "https://shop.example:22/",
+        "http://shop.example:8080/",
+    ],
+)
+def test_local_names_and_unusual_ports_are_blocked_without_a_look_up(url: str) -> None:
+    assert _code_of(url) is FetchErrorCode.BLOCKED_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("localhost", "http://localhost/"),
+        ("127.0.0.1:8080", "http://localhost:8080/"),
+        ("[::1]:*", "http://a.localhost:8080/"),
+        ("shop.example:8080", "http://SHOP.example.:8080/"),
+        ("shop.example:*", "http://shop.example:8080/"),
+        # The name may lead into the network: its look-up decides.
+        ("10.0.0.0/8:8080", "http://shop.example:8080/"),
+    ],
+)
+def test_what_an_entry_may_admit_passes_as_it_is_written(entry: str, url: str) -> None:
+    Guard(GuardSettings(allowed_hosts=(entry,)), _never).parse(url)
+
+
+@pytest.mark.parametrize("entry", ["shop.example", "other.example:8080", "10.0.0.0/8"])
+def test_an_entry_for_another_host_or_the_usual_ports_admits_no_other_port(entry: str) -> None:
+    guard = Guard(GuardSettings(allowed_hosts=(entry,)), _never)
+    with pytest.raises(FetchError) as caught:
+        guard.parse("http://shop.example:8080/")
+    assert caught.value.code is FetchErrorCode.BLOCKED_ADDRESS
+
+
 def test_name_without_addresses_fails() -> None:
     with pytest.raises(FetchError) as caught:
         _resolving().addresses("shop.example", 80, 1)
