@@ -1,5 +1,6 @@
 """Which verdict stands for the same bytes, and which does not."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -28,10 +29,16 @@ def submit(sessions, tenant: UUID, sha256: str = "a" * 64) -> UUID:
         return jobs.get_job(session, tenant, job_id).images[0][0].id
 
 
-def judge(sessions, image_id: UUID, basis: Basis = BASIS, reused_from: UUID | None = None) -> None:
+def judge(
+    sessions,
+    image_id: UUID,
+    basis: Basis = BASIS,
+    reused_from: UUID | None = None,
+    findings: tuple[dict[str, Any], ...] = (),
+) -> None:
     with sessions.begin() as session:
         lease = leases.acquire(session, [image_id], 30)
-        evidence = [{"kind": "reencode", "flipped": False}]
+        evidence = [{"kind": "reencode", "flipped": False}, *findings]
         outcome = Judged(
             image_id, basis.model_version, Label.REAL, 0.1, 0.9, -2.125, evidence,
             basis.judged_with, reused_from,
@@ -77,6 +84,18 @@ def test_a_repetition_of_a_repetition_names_the_photo_that_was_judged(sessions, 
 def test_another_model_or_setting_judges_again(sessions, tenant, basis):
     judge(sessions, submit(sessions, tenant))
     assert standing(sessions, submit(sessions, tenant), basis=basis) == []
+
+
+def test_metadata_that_could_not_be_read_is_read_again_and_what_was_read_is_reused(
+    sessions, tenant
+):
+    unread = {"kind": "c2pa", "says": "nothing", "strength": "unread", "detail": "too long"}
+    first = submit(sessions, tenant)
+    judge(sessions, first, findings=(unread,))
+    second = submit(sessions, tenant)
+    assert standing(sessions, second) == []
+    judge(sessions, second, findings=({**unread, "says": "camera", "strength": "signed"},))
+    assert [v.reused_from for v in standing(sessions, submit(sessions, tenant))] == [second]
 
 
 def test_another_tenants_verdict_is_not_used(sessions, tenant):
