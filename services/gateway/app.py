@@ -12,7 +12,6 @@ from services.gateway.responses import add_problem_handlers
 from services.gateway.routes import (
     catalogs,
     docs,
-    drift,
     evidence,
     images,
     job_list,
@@ -67,7 +66,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         catalogs,
         webhooks,
         webhook_deliveries,
-        drift,
         keys,
         operation,
         problems,
