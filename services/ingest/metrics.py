@@ -23,3 +23,7 @@ FAULTS = Counter(
     "Turns that a fault ended; the catalog is tried again.",
     ["kind"],
 )
+
+# Series that exist from the start: Prometheus sees an increase only between two samples.
+for _kind in ("StorageError", "OperationalError"):
+    FAULTS.labels(_kind)

@@ -75,6 +75,8 @@ for _outcome in ("real", "ai_generated", "uncertain", "failed", "postponed"):
     IMAGES.labels(_outcome)
 for _result in ("done", "nothing_to_do", "error"):
     CHUNKS.labels(_result)
+for _label in ("real", "ai_generated", "uncertain"):
+    CONCLUSIONS.labels(_label)
 for _result in ("kept", "flipped"):
     SECOND_LOOKS.labels(_result)
 for _result in ("done", "refused"):

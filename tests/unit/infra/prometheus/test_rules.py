@@ -6,6 +6,7 @@ import subprocess
 import pytest
 import yaml
 
+from services.drift.settings import DriftSettings
 from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
 from services.webhooks.settings import DispatcherSettings
@@ -90,6 +91,17 @@ def test_there_is_no_runbook_without_alert():
     assert found == set(ALERTS)
 
 
+def test_the_documentation_lists_every_alert():
+    text = (REPOSITORY_ROOT / "docs" / "monitoring.md").read_text()
+    rows = re.findall(
+        r"^\| \[(\w+)\]\(runbooks/(\w+)\.md\) \| (\w+) \| `(.+?)` \| (\w+) \|", text, re.MULTILINE
+    )
+    assert rows == [
+        (name, name, alert["labels"]["severity"], alert["expr"].replace("|", "\\|"), alert["for"])
+        for name, alert in ALERTS.items()
+    ]
+
+
 def test_names_of_groups_and_rules_are_unique():
     groups = [group["name"] for group in rule_groups()]
     rules = [
@@ -116,5 +128,5 @@ def test_every_service_is_scraped_on_the_port_that_it_listens_on():
         "maintenance": (["maintenance"], port(MaintenanceSettings, "maintenance_metrics_port")),
         "webhooks": (["webhooks"], port(DispatcherSettings, "webhook_metrics_port")),
         "ingest": (["ingest"], port(IngestSettings, "ingest_metrics_port")),
-        "drift": (["drift"], 9105),
+        "drift": (["drift"], port(DriftSettings, "drift_metrics_port")),
     }

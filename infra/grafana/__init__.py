@@ -1,0 +1,1 @@
+"""Dashboards and alert rules of Grafana: written here, committed as Grafana reads them."""
