@@ -12,6 +12,7 @@ from services.gateway.responses import add_problem_handlers
 from services.gateway.routes import (
     catalogs,
     docs,
+    drift,
     evidence,
     images,
     job_list,
@@ -66,6 +67,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         catalogs,
         webhooks,
         webhook_deliveries,
+        drift,
         keys,
         operation,
         problems,

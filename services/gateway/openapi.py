@@ -34,6 +34,7 @@ TAGS = [
     {"name": "images", "description": "Single photos: evidence, heatmaps and reviews."},
     {"name": "catalogs", "description": "Photos by the thousand, from a file or a bucket."},
     {"name": "webhooks", "description": "Being told: Standard Webhooks 1.0."},
+    {"name": "drift", "description": "Have predictions shifted, and why?"},
     {"name": "keys", "description": "API keys of the caller's tenant; needs the scope `admin`."},
     {"name": "operation", "description": "Health and metrics, open without a key."},
     {"name": "problems", "description": "What problem types mean."},

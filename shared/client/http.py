@@ -6,6 +6,7 @@ import httpx
 
 from shared.client.catalogs import Catalogs
 from shared.client.config import ClientConfig
+from shared.client.drift import Drift
 from shared.client.errors import GatewayUnreachable, UnexpectedResponse
 from shared.client.images import Images
 from shared.client.jobs import Jobs
@@ -21,7 +22,7 @@ _PROBE_SECONDS = 5.0
 class DetectorClient:
     """Calls one gateway with one key; close it, or use it in a `with` block. Thread-safe.
 
-    `jobs`, `images`, `catalogs`, `webhooks` and `keys` hold the calls. They raise
+    `jobs`, `images`, `catalogs`, `webhooks`, `keys` and `drift` hold the calls. They raise
     GatewayUnreachable, UploadInterrupted, ProblemResponse or UnexpectedResponse, all of them
     ClientError, and are repeated within `retry` where that is safe.
     """
@@ -42,6 +43,7 @@ class DetectorClient:
         self.catalogs = Catalogs(transport)
         self.webhooks = Webhooks(transport)
         self.keys = Keys(transport)
+        self.drift = Drift(transport)
 
     def __enter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ from shared.core.settings import REPOSITORY_ROOT
 from shared.db.bootstrap import LOCAL_TENANT
 from shared.db.engine import make_engine, make_session_factory
 from shared.db.keys import create_key, get_or_create_tenant
+from tests.support.drift import store_check
 from tests.support.photo_server import PhotoServer
 from tests.support.photos import samples
 from tests.support.servers import drop, provide
@@ -29,6 +30,7 @@ SCOPES = {
     "api": [Scope.JOBS_WRITE, Scope.JOBS_READ],
     "webhooks": [Scope.WEBHOOKS],
     "catalogs": [Scope.CATALOGS],
+    "drift": [Scope.JOBS_READ],
     "evidence": [Scope.JOBS_WRITE, Scope.JOBS_READ],
     "keys": [Scope.ADMIN],
 }
@@ -114,11 +116,13 @@ def answered(url: str) -> set[tuple[str, str]]:
 
 
 def page_keys(database_url: str) -> dict[str, str]:
-    """Make a key for each page, all of the embedded stack's tenant."""
+    """Make a key for each page, all of the embedded stack's tenant, and a drift report of it."""
     engine = make_engine(database_url, pool_size=1)
     try:
         with make_session_factory(engine).begin() as session:
             tenant = get_or_create_tenant(session, LOCAL_TENANT)
+            # What a drift service finds in an hour's photos.
+            store_check(session, [tenant])
             return {
                 page: create_key(session, tenant, page, scopes) for page, scopes in SCOPES.items()
             }

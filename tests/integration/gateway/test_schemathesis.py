@@ -12,8 +12,10 @@ from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
 
 from shared.contracts.scopes import Scope
+from shared.db.keys import get_or_create_tenant
 from tests.integration.gateway.conftest import run_gateway
 from tests.integration.gateway.helpers import image_files, judge
+from tests.support.drift import store_check
 from tests.support.photos import samples
 
 EXAMPLES = 6
@@ -49,6 +51,8 @@ def _things(gateway: Any, client: httpx.Client) -> dict[str, str]:
     judge(gateway.sessions, job["id"])
     webhook = client.post("/webhooks", json={"url": "https://shop.example/hook"}).json()
     delivery = client.post(f"/webhooks/{webhook['id']}/test").raise_for_status().json()
+    with gateway.sessions.begin() as session:
+        (report,) = store_check(session, [get_or_create_tenant(session, "shop")])
     manifest = {"file": ("rows.csv", b"url\nhttps://shop.example/a.jpg\n")}
     return {
         "job_id": job["id"],
@@ -57,6 +61,7 @@ def _things(gateway: Any, client: httpx.Client) -> dict[str, str]:
         "delivery_id": delivery["id"],
         "catalog_id": client.post("/catalogs", files=manifest).raise_for_status().json()["id"],
         "key_id": client.post("/keys", json={"name": "spare"}).raise_for_status().json()["id"],
+        "report_id": str(report),
         "slug": "not-found",
     }
 
