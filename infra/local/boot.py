@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
+
 from infra.local import client_env
 from infra.local.services import ServiceEnvironment, ServicePorts, build_services
 from infra.local.settings import LocalSettings
@@ -39,10 +41,14 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
         LocalStackError: something did not start; the message says what to do.
     """
     urls = stack.start_servers()
-    webhook_keys = _webhook_keys(stack, settings)
-    client_env.store_servers(
-        stack.layout, urls.environment() | {"DETECTOR_WEBHOOK_SECRET_KEYS": webhook_keys}
-    )
+    kept = load_secrets(stack.layout)
+    webhook_keys = _given(settings.webhook_secret_keys) or kept.webhook_secret_key
+    evidence_keys = _given(settings.gateway_evidence_keys) or kept.evidence_key
+    own_secrets = {
+        "DETECTOR_WEBHOOK_SECRET_KEYS": webhook_keys,
+        "DETECTOR_GATEWAY_EVIDENCE_KEYS": evidence_keys,
+    }
+    client_env.store_servers(stack.layout, urls.environment() | own_secrets)
     upgrade(urls.database_url)
     report("database schema is up to date")
     known = client_env.load(stack.layout.root)
@@ -62,6 +68,7 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
         ports,
         web_page_key,
         webhook_keys,
+        evidence_keys,
     )
     # Before the services start: whoever starts using them as they come up has the right key.
     client_env.store_client(stack.layout, environment.gateway_url, api_key)
@@ -69,10 +76,8 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
     return Endpoints(environment.gateway_url, environment.ui_url, api_key, attention)
 
 
-def _webhook_keys(stack: Stack, settings: LocalSettings) -> str:
-    if settings.webhook_secret_keys is not None and settings.webhook_secret_keys.get_secret_value():
-        return settings.webhook_secret_keys.get_secret_value()
-    return load_secrets(stack.layout).webhook_secret_key
+def _given(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:

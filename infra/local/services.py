@@ -34,6 +34,7 @@ class ServiceEnvironment:
         ports: see ServicePorts.
         api_key: for the user interface.
         webhook_secret_keys: for those that read or write webhooks' signing secrets.
+        evidence_keys: for the gateway, which signs evidence bundles.
     """
 
     servers: Mapping[str, str]
@@ -42,6 +43,7 @@ class ServiceEnvironment:
     ports: ServicePorts
     api_key: str
     webhook_secret_keys: str
+    evidence_keys: str
 
     @property
     def gateway_url(self) -> str:
@@ -125,6 +127,7 @@ def _gateway(env: ServiceEnvironment) -> Service:
                 "DETECTOR_GATEWAY_HOST": env.gateway_host,
                 "DETECTOR_GATEWAY_PORT": str(env.ports.gateway),
                 "DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys,
+                "DETECTOR_GATEWAY_EVIDENCE_KEYS": env.evidence_keys,
                 # Here, not in /tmp: a killed gateway leaves it behind.
                 "DETECTOR_GATEWAY_METRICS_DIR": str(env.local_dir / "gateway-metrics"),
             },

@@ -27,6 +27,8 @@ class LocalSettings(BaseSettings):
     # Encrypts webhooks' signing secrets; by default one that the stack generates and keeps. Set it
     # when the database is another stack's.
     webhook_secret_keys: SecretStr | None = None
+    # Sign evidence bundles; by default one that the stack generates and keeps.
+    gateway_evidence_keys: SecretStr | None = None
     # Seconds that one server or service may take to be ready; importing the machine-learning
     # libraries on a busy machine with cold disk caches takes most of it.
     boot_timeout_seconds: float = Field(default=120.0, gt=0)

@@ -73,3 +73,15 @@ PENDING_EXAMPLE: dict[str, Any] = {
     "model_version": "0.2.0",
     "links": {"self": f"{_PATH}/heatmap"},
 }
+KEYS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "key_id": "21fe31dfa154a261",
+            "algorithm": "Ed25519",
+            "public_key": "-----BEGIN PUBLIC KEY-----\n"
+            "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+            "-----END PUBLIC KEY-----\n",
+            "current": True,
+        }
+    ]
+}

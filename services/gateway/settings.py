@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from shared.contracts.tasks import MAX_CHUNK
+from shared.core.evidence_keys import EvidenceSigner
 from shared.core.fetch_settings import FetchSettings
 from shared.core.webhook_settings import WebhookSettings
 
@@ -65,6 +66,11 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     # Webhooks that one tenant may register.
     gateway_max_webhooks: int = Field(default=50, ge=1)
 
+    # Signs evidence bundles (Ed25519): 64 hexadecimal digits (`openssl rand -hex 32`). Without one
+    # bundles say that they are not signed. To change it, put the new key first and the old ones
+    # after it, parted by commas: `GET /evidence/keys` goes on to show their public halves.
+    gateway_evidence_keys: SecretStr | None = None
+
     # Seconds `POST /predict` waits for its verdict before 504.
     gateway_predict_seconds: float = Field(default=30.0, gt=0)
     # Seconds between two looks at the database during a wait. The notification wakes it; this is
@@ -74,3 +80,17 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     gateway_health_seconds: float = Field(default=3.0, gt=0)
     # Seconds that running requests get to finish at shutdown: longer than a prediction may take.
     gateway_shutdown_seconds: int = Field(default=35, ge=1)
+
+    @field_validator("gateway_evidence_keys")
+    @classmethod
+    def _usable_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        # Compose sets what `.env` leaves empty to the empty string.
+        if value is None or not value.get_secret_value().strip():
+            return None
+        EvidenceSigner(value.get_secret_value())
+        return value
+
+    def evidence_signer(self) -> EvidenceSigner | None:
+        """Return what signs evidence bundles, None when nothing does."""
+        keys = self.gateway_evidence_keys
+        return None if keys is None else EvidenceSigner(keys.get_secret_value())

@@ -17,6 +17,7 @@ from services.gateway.queue_watch import QueueWatch
 from services.gateway.settings import GatewaySettings
 from services.gateway.webhook_tools import WebhookTools
 from shared.core.errors import StorageError
+from shared.core.evidence_keys import EvidenceSigner
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
 from shared.net import GuardedClient, GuardSettings
@@ -54,6 +55,8 @@ class Gateway:
     queue: QueueWatch
     limits: TenantLimits
     webhooks: WebhookTools
+    # Of evidence bundles; None leaves them unsigned.
+    signer: EvidenceSigner | None
     # As many threads as the pool lends connections, so that none waits for a connection.
     database_slots: CapacityLimiter
     # Apart from the former: a slow object store must not hold up reads of verdicts.
@@ -111,6 +114,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         queue=queue,
         limits=limits,
         webhooks=WebhookTools.from_settings(settings),
+        signer=settings.evidence_signer(),
         database_slots=CapacityLimiter(settings.database_pool_size),
         store_slots=CapacityLimiter(settings.gateway_store_threads),
         fetch_slots=CapacityLimiter(settings.gateway_fetch_threads),

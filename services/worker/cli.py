@@ -4,11 +4,14 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shared.core.settings import REPOSITORY_ROOT
+
+if TYPE_CHECKING:
+    from shared.core.evidence_keys import EvidenceKey
 
 app = typer.Typer(
     help="Check evidence bundles.",
@@ -40,17 +43,27 @@ def verify(
     tolerance: Annotated[
         float, typer.Option(min=0, max=1, help="By how much the probability may differ.")
     ] = 0.01,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="What GET /evidence/keys of the detector answered, or a PEM file: then the bundle"
+            " must be signed by one of these keys."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Compute the verdict of a bundle again and compare.
+    """Check a bundle's signature, compute its verdict again and compare.
 
     Exit code: 0 when it is the same, 1 when not, 2 when it cannot be computed here.
     """
-    from services.worker.verify import verify as compare  # noqa: PLC0415  # the runtime: slow
+    from services.worker.signature import check_signature  # noqa: PLC0415  # the runtime: slow
+    from services.worker.verify import verify as compare  # noqa: PLC0415
     from shared.present.evidence import read_bundle  # noqa: PLC0415
 
     bundle = read_bundle(file)
-    checks = list(compare(bundle, model or _default_model(), trust_anchors, tolerance))
+    signature = check_signature(bundle, _keys(public_key) if public_key else None)
+    again = compare(bundle, model or _default_model(), trust_anchors, tolerance)
+    checks = [signature, *again]
     for check in checks:
         if as_json:
             print(json.dumps(asdict(check)), flush=True)
@@ -61,6 +74,16 @@ def verify(
         print(f"photo SHA-256 {bundle.image.sha256}, image {bundle.image.id}")
     if not all(check.holds for check in checks):
         raise typer.Exit(1)
+
+
+def _keys(path: Path) -> "list[EvidenceKey]":
+    from shared.core.errors import DetectorError  # noqa: PLC0415
+    from shared.core.evidence_keys import read_public_keys  # noqa: PLC0415
+
+    try:
+        return read_public_keys(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DetectorError(f"{path} cannot be used as public keys: {error}") from error
 
 
 def _default_model() -> Path:

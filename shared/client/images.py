@@ -6,6 +6,7 @@ from uuid import UUID
 from shared.client.errors import HeatmapNotFinished
 from shared.client.transport import Transport
 from shared.contracts.wire import Review
+from shared.contracts.wire_evidence import EvidenceKeyList, EvidencePublicKey
 from shared.contracts.wire_images import FeedbackList, FeedbackRequest, ImageDetail
 
 _LONGEST_WAIT_SECONDS = 30.0
@@ -47,3 +48,7 @@ class Images:
         query = {"wait": wait_seconds}
         path = f"/images/{image_id}/evidence"
         return self._transport.get_response(path, query, wait_seconds=wait_seconds).content
+
+    def evidence_keys(self) -> list[EvidencePublicKey]:
+        """Return the keys that sign bundles, the current one first; [] when none does."""
+        return self._transport.get("/evidence/keys", EvidenceKeyList).data

@@ -1,7 +1,8 @@
 """The evidence bundle of one photo: written by the gateway, read again by `detector evidence`.
 
-A ZIP file of `evidence.json`, the photo as it was received, the heatmap when there is one, and a
-README. The same facts give the same bytes.
+A ZIP file of `evidence.json`, the photo as it was received, the heatmap when there is one, a README
+and, when the gateway has a key, a detached signature over `evidence.json`, which holds the hashes
+of all others. The same facts give the same bytes.
 """
 
 import hashlib
@@ -16,11 +17,14 @@ from typing import Any
 from shared.contracts.wire import Review
 from shared.contracts.wire_images import ImageDetail
 from shared.core.errors import DetectorError
+from shared.core.evidence_keys import ALGORITHM, EvidenceSigner
 
 SCHEMA = 1
 DESCRIPTION_FILE = "evidence.json"
 HEATMAP_FILE = "heatmap.png"
 README_FILE = "README.txt"
+PUBLIC_KEY_FILE = "public-key.pem"
+SIGNATURE_FILE = f"{DESCRIPTION_FILE}.sig"
 # Larger members are refused when read: the gateway takes no photo near this size.
 MAX_MEMBER_BYTES = 256 << 20
 
@@ -41,12 +45,22 @@ evidence.json   the photo's facts: its SHA-256, every verdict with the model ver
 photo.*         the very bytes that were judged.
 heatmap.png     where in the photo the model saw what it saw: orange pulls to AI-generated, blue to
                 real. Absent when there is none; evidence.json says why (`heatmap_absent`).
+evidence.json.sig, public-key.pem
+                Ed25519 signature over the bytes of evidence.json, and the key to check it with.
+                Absent when the detector signs nothing; then `signature` is null there.
 
 The verdict can be computed again from these files:
 
     detector evidence verify FILE.zip
 
-It needs the model package that evidence.json names, and nothing from the server.
+It needs the model package that evidence.json names, and nothing from the server. The signature
+alone is checked by openssl 3, too:
+
+    openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in evidence.json \\
+        -sigfile evidence.json.sig
+
+It shows who stated this only if public-key.pem is the detector's own: compare it with what its
+operator publishes (GET /evidence/keys).
 """
 
 
@@ -62,6 +76,11 @@ class Bundle:
     photo: bytes
     heatmap: bytes | None
     description: Mapping[str, Any]
+    # The very bytes that `signature` is about.
+    signed: bytes
+    # None when the bundle says that it is not signed.
+    signature: bytes | None
+    public_key: str | None
 
 
 def write_bundle(
@@ -70,12 +89,15 @@ def write_bundle(
     photo: bytes,
     heatmap: bytes | None,
     heatmap_absent: str | None,
+    signer: EvidenceSigner | None = None,
 ) -> bytes:
     """Return the ZIP file; `heatmap_absent` says why there is no heatmap."""
     photo_name = f"photo.{_EXTENSIONS.get(image.content_type or '', 'bin')}"
     files = {photo_name: photo, README_FILE: _README.encode()}
     if heatmap is not None:
         files[HEATMAP_FILE] = heatmap
+    if signer is not None:
+        files[PUBLIC_KEY_FILE] = signer.current.pem.encode()
     description = {
         "schema": SCHEMA,
         "image": image.model_dump(mode="json"),
@@ -83,18 +105,30 @@ def write_bundle(
         "photo": photo_name,
         "heatmap": HEATMAP_FILE if heatmap is not None else None,
         "heatmap_absent": heatmap_absent,
+        "signature": _signature_facts(signer) if signer else None,
         "files": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
             for name, data in files.items()
         },
     }
+    text = json.dumps(description, indent=2, ensure_ascii=False).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        text = json.dumps(description, indent=2, ensure_ascii=False)
-        _add(archive, DESCRIPTION_FILE, text.encode(), zipfile.ZIP_DEFLATED)
+        _add(archive, DESCRIPTION_FILE, text, zipfile.ZIP_DEFLATED)
+        if signer is not None:
+            _add(archive, SIGNATURE_FILE, signer.sign(text), zipfile.ZIP_STORED)
         for name, data in files.items():
             _add(archive, name, data, zipfile.ZIP_STORED)
     return buffer.getvalue()
+
+
+def _signature_facts(signer: EvidenceSigner) -> dict[str, str]:
+    return {
+        "algorithm": ALGORITHM,
+        "key_id": signer.current.id,
+        "public_key": PUBLIC_KEY_FILE,
+        "file": SIGNATURE_FILE,
+    }
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
@@ -111,12 +145,16 @@ def read_bundle(path: Path) -> Bundle:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            description = json.loads(_member(archive, DESCRIPTION_FILE))
+            text = _member(archive, DESCRIPTION_FILE)
+            description = json.loads(text)
             if description.get("schema") != SCHEMA:
                 raise BundleError(f"{path} has schema {description.get('schema')!r}, not {SCHEMA}")
             files = {
                 name: _checked(archive, name, facts) for name, facts in description["files"].items()
             }
+            signing = description.get("signature")
+            signature = _member(archive, signing["file"]) if signing else None
+        public_key = files[signing["public_key"]].decode("ascii") if signing else None
         image = ImageDetail.model_validate(description["image"])
         photo = files[description["photo"]]
         heatmap = files[description["heatmap"]] if description["heatmap"] else None
@@ -124,7 +162,7 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path} is no evidence bundle: {error}") from error
     if hashlib.sha256(photo).hexdigest() != image.sha256:
         raise BundleError(f"{path}: the photo is not the one that was judged")
-    return Bundle(image, photo, heatmap, description)
+    return Bundle(image, photo, heatmap, description, text, signature, public_key)
 
 
 def _checked(archive: zipfile.ZipFile, name: str, facts: Mapping[str, Any]) -> bytes:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import zipfile
 
+import httpx
 import pytest
 from PIL import Image
 from sqlalchemy import text
 
+from shared.core.evidence_keys import new_evidence_key
 from shared.db.engine import make_engine
 from shared.storage.s3 import S3ObjectStore
 from tests.support.photos import samples
@@ -30,7 +32,11 @@ def anchors(tmp_path_factory):
 @pytest.fixture(scope="module")
 def system(server_stack, tmp_path_factory, anchors):
     own = provide(server_stack)
-    extra = {"DETECTOR_WORKER_PROVENANCE_TRUST_ANCHORS": str(anchors)}
+    extra = {
+        "DETECTOR_WORKER_PROVENANCE_TRUST_ANCHORS": str(anchors),
+        # The first signs; the other one did before.
+        "DETECTOR_GATEWAY_EVIDENCE_KEYS": f"{new_evidence_key()},{new_evidence_key()}",
+    }
     system = System(own, tmp_path_factory.mktemp("system"), extra)
     try:
         system.gateway()
@@ -176,15 +182,24 @@ def test_a_bundle_holds_photo_heatmap_and_facts(job, photos, bundle):
     assert description["image"]["verdict"]["evidence"] == image["verdict"]["evidence"]
 
 
-def test_a_bundle_can_be_computed_again(tmp_path, bundle, anchors):
+def test_a_bundle_can_be_computed_again_and_is_signed_by_a_published_key(
+    system, tmp_path, bundle, anchors
+):
     path = tmp_path / "evidence.zip"
     path.write_bytes(bundle.content)
+    # Nobody needs an API key to learn who signs.
+    published = httpx.get(f"{system.url}/evidence/keys")
+    assert [key["current"] for key in published.json()["data"]] == [True, False]
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(published.content)
 
-    done = verify(path, "--trust-anchors", str(anchors), "--json")
+    done = verify(path, "--trust-anchors", str(anchors), "--public-key", str(keys), "--json")
 
     assert done.returncode == 0, done.stdout + done.stderr
     checks = {check["name"]: check for check in map(json.loads, done.stdout.splitlines())}
     assert checks["label"]["now"] == "ai_generated"
+    assert published.json()["data"][0]["key_id"] in checks["signature"]["stored"]
+    assert checks["signature"]["now"] == "intact, by a key that was given"
     assert all(check["holds"] for check in checks.values())
 
 
@@ -197,6 +212,7 @@ def test_a_verdict_that_was_altered_is_found_out(tmp_path, bundle, anchors):
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "NOT  label: stored real, now ai_generated" in done.stdout
+    assert "NOT  signature: " in done.stdout
 
 
 def test_what_cannot_be_repeated_says_why(tmp_path, bundle):
@@ -211,6 +227,8 @@ def test_what_cannot_be_repeated_says_why(tmp_path, bundle):
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     (tmp_path / "none.zip").write_bytes(b"no bundle")
     assert verify(tmp_path / "none.zip").returncode == 2
+    done = verify(tmp_path / "changed.zip", "--public-key", str(tmp_path / "none.zip"))
+    assert done.returncode == 2
 
 
 def test_a_photo_whose_bytes_are_gone_has_no_bundle(system, job):

@@ -1,4 +1,4 @@
-"""`/images/{image_id}/heatmap` and `/images/{image_id}/evidence`."""
+"""`/images/{image_id}/heatmap`, `/images/{image_id}/evidence` and `/evidence/keys`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,12 +10,14 @@ from services.gateway import problems
 from services.gateway.auth import Reader
 from services.gateway.dependencies import GatewayDep
 from services.gateway.heatmaps import find_heatmap
-from services.gateway.image_examples import PENDING_EXAMPLE
-from services.gateway.openapi import keyed_docs
+from services.gateway.image_examples import KEYS_EXAMPLE, PENDING_EXAMPLE
+from services.gateway.openapi import keyed_docs, problem_docs
 from services.gateway.routes.images import read_image
 from services.gateway.wiring import Gateway
+from shared.contracts.wire_evidence import EvidenceKeyList, EvidencePublicKey
 from shared.contracts.wire_images import HeatmapPending
 from shared.core.errors import ObjectCorrupt, ObjectMissing
+from shared.core.evidence_keys import ALGORITHM
 from shared.db.feedback import list_feedback
 from shared.db.images import ImageView
 from shared.present.evidence import write_bundle
@@ -101,7 +103,8 @@ def _pending(image_id: UUID, version: str) -> Response:
     summary="Download everything about a photo's verdict",
     description="A ZIP file that stands on its own: the photo's bytes, `evidence.json` with hashes,"
     " verdicts, what they were judged with, evidence and reviews, the heatmap, and a README."
-    " `detector evidence verify FILE` computes the verdict again from it.",
+    " `detector evidence verify FILE` computes the verdict again from it. Signed when the gateway"
+    " has a key: see `GET /evidence/keys`.",
     response_class=Response,
     responses={
         200: {
@@ -142,11 +145,43 @@ async def get_evidence(
     )
     bundle = await gateway.in_store(
         lambda: write_bundle(
-            image_body(view), [review_body(each) for each in reviews], photo, heatmap, absent
+            image_body(view),
+            [review_body(each) for each in reviews],
+            photo,
+            heatmap,
+            absent,
+            gateway.signer,
         )
     )
     name = f'attachment; filename="evidence-{image_id}.zip"'
     return Response(bundle, media_type="application/zip", headers={"Content-Disposition": name})
+
+
+@router.get(
+    "/evidence/keys",
+    operation_id="list_evidence_keys",
+    summary="Keys that sign evidence bundles",
+    description="Public, and asked for without an API key: whoever is shown a bundle can check that"
+    " it comes from here and was not changed since. Keep a copy of your own, or compare `key_id`"
+    " over another way: a bundle's own copy of the key proves nothing by itself.",
+    response_description="The current key, then those that signed before.",
+    responses={
+        200: {"content": {"application/json": {"example": KEYS_EXAMPLE}}},
+        **problem_docs(problems.INTERNAL_ERROR),
+    },
+)
+async def list_evidence_keys(gateway: GatewayDep) -> EvidenceKeyList:
+    """List the public keys."""
+    signer = gateway.signer
+    keys = signer.public_keys if signer else []
+    return EvidenceKeyList(
+        data=[
+            EvidencePublicKey(
+                key_id=key.id, algorithm=ALGORITHM, public_key=key.pem, current=number == 0
+            )
+            for number, key in enumerate(keys)
+        ]
+    )
 
 
 async def _photo(gateway: Gateway, view: ImageView) -> bytes:

@@ -70,4 +70,5 @@ def test_a_secret_of_a_later_version_is_added_and_the_others_stay(tmp_path: Path
     first = load_secrets(layout)
     assert first.postgres_password == "postgres_password"
     assert len(bytes.fromhex(first.webhook_secret_key)) == 32
+    assert len(bytes.fromhex(first.evidence_key)) == 32
     assert load_secrets(layout) == first
