@@ -41,8 +41,13 @@ demo: $(VENV)/.run ## Boot everything and judge the sample photos (ONCE=1 stops 
 up: $(VENV)/.run ## Boot servers and services; prints URL and key; Ctrl-C stops
 	@$(BIN)/detector up
 
-test: $(VENV)/.dev ## Run the whole suite against real servers
-	$(BIN)/python -m pytest $(ARGS)
+# A process a core, each with servers of its own; where ARGS names a file or a folder, just one:
+# its start costs more than it saves.
+PARALLEL = $(if $(findstring tests/,$(ARGS)),,--numprocesses=logical --maxprocesses=4 \
+  --dist=loadfile --no-loadscope-reorder)
+
+test: $(VENV)/.dev ## Run the whole suite against real servers (ARGS=tests/unit, say: a part of it)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-unit: $(VENV)/.dev ## Run the tests that need no server
 	$(BIN)/python -m pytest tests/unit $(ARGS)

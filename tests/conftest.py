@@ -9,9 +9,18 @@ from sqlalchemy import Engine
 from infra.local.stack import Stack
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
 from shared.registry.registry import ModelRegistry
+from tests.support import parallel
 from tests.support.registry import fresh_registry, make_template
 from tests.support.servers import Servers, drop, prepare_template, provide
 from tests.support.system import System
+
+
+def pytest_configure() -> None:
+    parallel.prepare()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    parallel.put_longest_first(items)
 
 
 @pytest.fixture(scope="session")

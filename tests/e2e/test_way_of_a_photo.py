@@ -14,7 +14,7 @@ from tests.support.api import Api
 from tests.support.photos import jpeg, samples, truncated_jpeg
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def database(stack):
     engine = make_engine(stack.servers.database_url, pool_size=2)
     with Session(engine) as session:

@@ -1,8 +1,8 @@
 """Services as real processes, started as a deployment starts them and ended without traces."""
 
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,14 +11,19 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from infra.local.state import is_free
 from shared.core.settings import REPOSITORY_ROOT
+from tests.support.parallel import share
+
+# Neither given to outgoing connections nor to those who ask for any port, nor a stack's.
+_PORTS = share(range(10_000, 12_000))
 
 
 def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that was free a moment ago, and that nobody here is likely to take."""
+    while not is_free(port := random.choice(_PORTS)):
+        pass
+    return port
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

@@ -16,11 +16,7 @@ import pytest
 from infra.local import client_env
 from infra.local.layout import Layout
 from tests.integration.infra.processes import processes_of
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+from tests.support.processes import free_port
 
 
 @contextmanager
@@ -28,7 +24,7 @@ def _up(directory: Path, gateway_port: int) -> Iterator[subprocess.Popen[str]]:
     own = {
         "DETECTOR_LOCAL_DIR": str(directory),
         "DETECTOR_GATEWAY_PORT": str(gateway_port),
-        "DETECTOR_UI_PORT": str(_free_port()),
+        "DETECTOR_UI_PORT": str(free_port()),
     }
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("DETECTOR_")}
     command = [sys.executable, "-m", "infra.local.up"]
