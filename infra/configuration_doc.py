@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from infra.local.mlflow_ui import MlflowUiSettings
 from infra.local.settings import LocalSettings
+from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
 from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
@@ -30,6 +31,7 @@ _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ("Gateway", "`python -m services.gateway`", GatewaySettings),
     ("Worker", "`python -m services.worker`", WorkerSettings),
     ("Webhooks", "`python -m services.webhooks`", DispatcherSettings),
+    ("Drift", "`python -m services.drift` ([drift.md](drift.md))", DriftSettings),
     ("Ingest", "`python -m services.ingest` ([catalogs.md](catalogs.md))", IngestSettings),
     ("Maintenance", "`python -m services.maintenance`", MaintenanceSettings),
     (

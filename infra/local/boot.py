@@ -88,6 +88,7 @@ def _choose_ports(stack: Stack, settings: LocalSettings) -> ServicePorts:
         maintenance_metrics=stack.port("maintenance-metrics"),
         webhook_metrics=stack.port("webhook-metrics"),
         ingest_metrics=stack.port("ingest-metrics"),
+        drift_metrics=stack.port("drift-metrics"),
     )
 
 

@@ -21,6 +21,7 @@ class ServicePorts:
     maintenance_metrics: int
     webhook_metrics: int
     ingest_metrics: int
+    drift_metrics: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,15 @@ class ServiceEnvironment:
 
 def build_services(env: ServiceEnvironment) -> list[Service]:
     """Describe the services ; those that take requests stop first."""
-    return [_maintenance(env), _worker(env), _webhooks(env), _ingest(env), _gateway(env), _ui(env)]
+    return [
+        _maintenance(env),
+        _worker(env),
+        _webhooks(env),
+        _ingest(env),
+        _drift(env),
+        _gateway(env),
+        _ui(env),
+    ]
 
 
 def _maintenance(env: ServiceEnvironment) -> Service:
@@ -85,6 +94,11 @@ def _webhooks(env: ServiceEnvironment) -> Service:
 
 def _ingest(env: ServiceEnvironment) -> Service:
     return _background(env, "ingest", env.ports.ingest_metrics, stop_wait_s=20)
+
+
+def _drift(env: ServiceEnvironment) -> Service:
+    # A check under way is finished first; killed in it, the next start does it again.
+    return _background(env, "drift", env.ports.drift_metrics, stop_wait_s=20)
 
 
 def _background(

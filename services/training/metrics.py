@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, rankdata  # type: ignore[import-untyped]
+from scipy.stats import beta, rankdata
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -17,6 +17,7 @@ FAST = {
     "DETECTOR_WORKER_METRICS_PORT": "0",
     "DETECTOR_MAINTENANCE_METRICS_PORT": "0",
     "DETECTOR_INGEST_METRICS_PORT": "0",
+    "DETECTOR_DRIFT_METRICS_PORT": "0",
     "DETECTOR_WEBHOOK_METRICS_PORT": "0",
     "DETECTOR_WORKER_INFERENCE_THREADS": "1",
     "DETECTOR_LOG_LEVEL": "info",
@@ -77,6 +78,12 @@ class System:
         """Start one more ingest service."""
         process = self._start("services.ingest", extra)
         process.wait_for_line("ingest.ready")
+        return process
+
+    def drift(self, **extra: str) -> ServiceProcess:
+        """Start one more drift service."""
+        process = self._start("services.drift", extra)
+        process.wait_for_line("drift.ready")
         return process
 
     def close(self) -> None:

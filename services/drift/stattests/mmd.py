@@ -7,15 +7,16 @@ permutation test. Costs (n + m)^2: give it bounded samples.
 import numpy as np
 
 from services.drift.stattests.outcome import FloatArray, Outcome
+from services.drift.stattests.resampling import tail_probability
 
 
 def mmd(
     reference: FloatArray,
     current: FloatArray,
     rng: np.random.Generator,
-    permutations: int = 499,
+    permutations: int = 199,
 ) -> Outcome:
-    """Return the squared discrepancy of `[n, D]` and `[m, D]`, p = (k + 1) / (permutations + 1).
+    """Return the squared discrepancy of `[n, D]` and `[m, D]`, and its p-value.
 
     Raises ValueError with fewer than two vectors on a side.
     """
@@ -28,8 +29,8 @@ def mmd(
     for row in range(1, permutations + 1):
         belongs[row, rng.permutation(n + m)[:m]] = 1.0
     values = _discrepancies(kernel, belongs, n, m)
-    as_large = int(np.sum(values[1:] >= values[0] - 1e-12))
-    return Outcome(max(0.0, float(values[0])), (as_large + 1) / (permutations + 1))
+    p_value = tail_probability(float(values[0]) - 1e-12, values[1:])
+    return Outcome(max(0.0, float(values[0])), p_value)
 
 
 def _kernel(vectors: FloatArray) -> FloatArray:

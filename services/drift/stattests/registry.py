@@ -44,12 +44,12 @@ CONFIDENCE = Entry("confidence", Subject.SCORE, 0.02)
 MMD = Entry("mmd", Subject.EMBEDDING, 0.003)
 NEW_CLUSTER = Entry("new_cluster", Subject.EMBEDDING, 0.02)
 # Of each input property's shares. A large move is wanted: uploads always vary.
-MIX_PSI = Entry("mix_psi", Subject.MIX, 0.25)
+TOTAL_VARIATION = Entry("total_variation", Subject.MIX, 0.2)
 
 REGISTRY = {
     entry.name: entry
     for entry in (
         PSI, KS, JENSEN_SHANNON, WASSERSTEIN, CHI2_LABELS, MEAN_PROBABILITY, UNCERTAIN_RATE,
-        CONFIDENCE, MMD, NEW_CLUSTER, MIX_PSI,
+        CONFIDENCE, MMD, NEW_CLUSTER, TOTAL_VARIATION,
     )
 }  # fmt: skip

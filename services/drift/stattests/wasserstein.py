@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.drift.stattests.outcome import FloatArray, Outcome, probability
+from services.drift.stattests.resampling import tail_probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class Weighted:
 
 
 def wasserstein(
-    reference: Weighted, current: Weighted, rng: np.random.Generator, resamples: int = 1999
+    reference: Weighted, current: Weighted, rng: np.random.Generator, resamples: int = 299
 ) -> Outcome:
-    """Return the distance, and a p-value (k + 1) / (resamples + 1).
+    """Return the distance and its p-value.
 
     The chance distances are drawn from the limit process, a Brownian bridge over the pooled
     distribution function: n and m enter only as 1/n + 1/m. Weights' sums are n and m.
@@ -40,8 +41,7 @@ def wasserstein(
         return Outcome(0.0, 1.0) if distance == 0.0 else Outcome(1.0, probability(0.0))
     pooled = (before * n + now * m) / (n + m)
     chance = _chance_distances(pooled, steps, rng, resamples) * np.sqrt(1 / n + 1 / m)
-    as_far = int(np.sum(chance >= distance * (1 - 1e-12)))
-    return Outcome(distance / spread, (as_far + 1) / (resamples + 1))
+    return Outcome(distance / spread, tail_probability(distance * (1 - 1e-12), chance))
 
 
 def _deviation(sample: Weighted) -> float:

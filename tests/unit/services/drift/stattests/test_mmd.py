@@ -27,10 +27,11 @@ def test_it_is_the_unbiased_estimate():
 def test_false_alarms_come_at_the_nominal_level():
     rng = np.random.default_rng(13)
     p = [
-        mmd(rng.normal(0, 1, (60, 4)), rng.normal(0, 1, (40, 4)), rng, 99).p_value
+        mmd(rng.normal(0, 1, (24, 4)), rng.normal(0, 1, (16, 4)), rng, 59).p_value
         for _ in range(400)
     ]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(np.array(p) <= 0.001) <= 0.0125
 
 
 def test_it_sees_a_tenth_of_the_sample_elsewhere_where_no_mean_shows_it():
@@ -39,7 +40,7 @@ def test_it_sees_a_tenth_of_the_sample_elsewhere_where_no_mean_shows_it():
     # Two opposite clusters: every coordinate keeps its mean.
     current[:20] += 3.0
     current[20:40] -= 3.0
-    assert mmd(reference, current, rng, 199).p_value == pytest.approx(1 / 200)
+    assert mmd(reference, current, rng).p_value < 0.001
 
 
 def test_single_vectors_are_refused():

@@ -41,12 +41,14 @@ def test_false_alarms_come_at_the_nominal_level():
         for _ in range(1000)
     ]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.02)
+    # The fitted tail does not invent significance.
+    assert np.mean(np.array(p) <= 0.001) <= 0.006
 
 
 def test_the_p_value_is_never_zero_and_finds_a_shift():
     rng = np.random.default_rng(9)
     far = wasserstein(weighted(rng.normal(0, 1, 500)), weighted(rng.normal(2, 1, 500)), rng, 99)
-    assert far.p_value == pytest.approx(1 / 100)
+    assert 0 < far.p_value < 1e-6
 
 
 def test_a_constant_reference():

@@ -1,0 +1,222 @@
+"""A window against its reference: tests of every scope, one correction, cause, severity, report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.drift.accuracy import estimate
+from services.drift.cause import Findings, name_cause
+from services.drift.charts import draw_charts
+from services.drift.comparison import Comparison, EmbeddingFinding, Measurement, compare
+from services.drift.correction import holm
+from services.drift.counts import Cube, Scope
+from services.drift.embeddings import Embeddings
+from services.drift.mixes import mix_shift
+from services.drift.reference import Reference
+from services.drift.segments import segment_shifts
+from services.drift.severity import Patience, State, advance, is_calm, window_severity
+from shared.contracts.drift import (
+    Cause,
+    CauseFinding,
+    ClusterFinding,
+    Dimension,
+    DriftReport,
+    ReferenceFacts,
+    Statistic,
+    WindowFacts,
+)
+from shared.db.drift_counts import Span
+
+# Photos shown of a new cluster.
+_EXAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a window counts.
+
+    `alpha` bounds the chance that any test of a run is falsely significant; `min_independent` is
+    what a scope needs on both sides.
+    """
+
+    alpha: float = 0.01
+    min_independent: int = 200
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The current side: counts, and the embeddings of each scope that has a sample of its own."""
+
+    span: Span
+    cube: Cube
+    embeddings: Mapping[Scope, Embeddings]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeResult:
+    """What a window says of one scope, and the state that it leads to."""
+
+    scope: Scope
+    report: DriftReport
+    state: State
+
+
+def checked_scopes(reference: Cube, current: Cube, minimum: int) -> list[Scope]:
+    """Return the scopes with enough independent photos on both sides, the whole first."""
+    scopes: list[Scope] = [None, *sorted(current.tenants(), key=str)]
+    return [
+        scope
+        for scope in scopes
+        if min(cube.whole(scope).tested_bins.sum() for cube in (reference, current)) >= minimum
+    ]
+
+
+def analyse(
+    reference: Reference,
+    window: Window,
+    states: Mapping[Scope, State],
+    rules: Rules,
+    rng: np.random.Generator,
+) -> list[ScopeResult]:
+    """Compare every scope that has enough photos; one correction goes over all their tests."""
+    scopes = checked_scopes(reference.cube, window.cube, rules.min_independent)
+    compared = {
+        scope: compare(
+            reference.cube,
+            window.cube,
+            scope,
+            (
+                reference.embeddings.of_tenant(scope) if reference.embeddings else None,
+                window.embeddings.get(scope),
+            ),
+            rng,
+        )
+        for scope in scopes
+    }
+    statistics = _corrected(compared, rules.alpha)
+    return [
+        _conclude(
+            reference,
+            window,
+            scope,
+            (compared[scope], statistics[scope]),
+            states.get(scope, State()),
+            rules,
+        )
+        for scope in scopes
+    ]
+
+
+def _corrected(compared: Mapping[Scope, Comparison], alpha: float) -> dict[Scope, list[Statistic]]:
+    """Correct all tests of all tenants together as one family, and all tenants' own as another.
+
+    So the operator's own alarm does not lose its power with the number of tenants.
+    """
+    statistics = {}
+    for family in ([scope for scope in compared if scope is None], [*filter(None, compared)]):
+        every = [each for scope in family for each in compared[scope].measurements]
+        adjusted = iter(holm([each.outcome.p_value for each in every]))
+        for scope in family:
+            statistics[scope] = [
+                _statistic(each, float(next(adjusted)), alpha)
+                for each in compared[scope].measurements
+            ]
+    return statistics
+
+
+def _statistic(measured: Measurement, adjusted: float, alpha: float) -> Statistic:
+    entry, outcome = measured.entry, measured.outcome
+    return Statistic(
+        name=entry.name,
+        subject=measured.subject,
+        value=outcome.value,
+        threshold=entry.threshold,
+        p_value=outcome.p_value,
+        p_adjusted=adjusted,
+        drifted=outcome.value >= entry.threshold and adjusted < alpha,
+        n_reference=measured.n_reference,
+        n_current=measured.n_current,
+        version=entry.version,
+    )
+
+
+def _conclude(
+    reference: Reference,
+    window: Window,
+    scope: Scope,
+    found: tuple[Comparison, Sequence[Statistic]],
+    before: State,
+    rules: Rules,
+) -> ScopeResult:
+    comparison, statistics = found
+    dimensions = [name for name in Dimension if scope is None or name is not Dimension.TENANT]
+    mixes = {name: mix_shift(reference.cube, window.cube, scope, name) for name in dimensions}
+    segments = segment_shifts(reference.cube, window.cube, scope, rules.alpha)
+    cause = name_cause(Findings(statistics, mixes, segments, comparison.finding))
+    severity = window_severity(statistics, cause.kind)
+    after = advance(before, severity, is_calm(statistics, rules.alpha), rules.patience)
+    whole_before, whole_now = reference.cube.whole(scope), window.cube.whole(scope)
+    cluster = _cluster(comparison.finding, cause)
+    report = DriftReport(
+        model_version=window.span.model_version,
+        tenant_id=scope,
+        window=WindowFacts(
+            start=window.span.start,
+            end=window.span.end,
+            photos=round(whole_now.photos),
+            independent=round(whole_now.tested_bins.sum()),
+            reused=round(whole_now.reused),
+        ),
+        reference=_own_facts(reference, scope),
+        severity=after.severity,
+        previous_severity=before.severity,
+        window_severity=severity,
+        cause=cause,
+        statistics=list(statistics),
+        segments=segments,
+        mixes=list(mixes.values()),
+        cluster=cluster,
+        examples=cluster.examples if cluster else [],
+        estimated=estimate(whole_before, whole_now),
+        charts=draw_charts(
+            reference,
+            window.cube,
+            window.embeddings.get(scope),
+            scope,
+            dimensions,
+            comparison.finding if cluster else None,
+        ),
+        notes=list(comparison.notes),
+    )
+    return ScopeResult(scope, report, after)
+
+
+def _own_facts(reference: Reference, scope: Scope) -> ReferenceFacts:
+    whole = reference.cube.whole(scope)
+    update = {
+        "photos": round(whole.photos),
+        "independent": round(whole.tested_bins.sum()),
+    }
+    return reference.facts.model_copy(update=update)
+
+
+def _cluster(finding: EmbeddingFinding | None, cause: CauseFinding) -> ClusterFinding | None:
+    """Return the cluster as the report shows it; None unless it is the named cause."""
+    if finding is None or cause.kind is not Cause.NEW_CLUSTER:
+        return None
+    members, sample = finding.cluster.members, finding.sample
+    inside = sample.take(members)
+    return ClusterFinding(
+        current_share=finding.cluster.current_share,
+        reference_share=finding.cluster.reference_share,
+        photos=len(members),
+        p_value=finding.cluster.p_value,
+        mean_probability=float(inside.probabilities.mean()),
+        label_shares={
+            label: list(inside.labels).count(label) / len(inside)
+            for label in sorted(set(inside.labels))
+        },
+        examples=list(inside.ids[:_EXAMPLES]),
+    )
