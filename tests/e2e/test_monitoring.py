@@ -2,8 +2,6 @@
 
 import io
 import re
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -15,8 +13,11 @@ from infra.grafana import alerting
 from infra.grafana.__main__ import BOARDS
 from infra.grafana.panels import render
 from shared.core.settings import REPOSITORY_ROOT
+from shared.db.engine import make_engine, make_session_factory
+from tests.support.drift_traffic import SETTINGS as DRIFT_SETTINGS
+from tests.support.drift_traffic import RecentTraffic
 from tests.support.photos import jpeg, samples, truncated_jpeg
-from tests.support.processes import ServiceProcess, free_port, wait_until
+from tests.support.processes import ServiceProcess, answers, free_port, wait_until
 from tests.support.prometheus import PrometheusServer, alerts, signals, tool
 from tests.support.promql import selectors
 from tests.support.receiver import Receiver
@@ -33,43 +34,13 @@ _VARIABLES["$model_version"] = ".*"
 _BUILT_IN = {"up", "ALERTS"}
 
 
-class DriftExporter:
-    """See tests.support.drift_exporter."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.drift_exporter", str(self.port)],
-            cwd=REPOSITORY_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().strip() == "exporter.ready"
-
-    def inject(self, scope: str, severity: int) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        print("severity", scope, severity, file=self._process.stdin, flush=True)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-
 @dataclass
 class Monitored:
     """The system under a Prometheus."""
 
     system: System
-    drift: DriftExporter
-    worker: ServiceProcess
+    services: dict[str, ServiceProcess]
+    traffic: RecentTraffic
     receiver: Receiver
     prometheus: PrometheusServer
     rounds: int = 0
@@ -118,8 +89,8 @@ def monitored(server_stack, tmp_path_factory) -> Iterator[Monitored]:
     tool("prometheus")
     directory = tmp_path_factory.mktemp("monitored")
     servers = provide(server_stack)
-    ports = {name: free_port() for name in ("worker", "maintenance", "webhook", "ingest")}
-    drift = DriftExporter()
+    ports = {name: free_port() for name in ("worker", "maintenance", "webhook", "ingest", "drift")}
+    engine = make_engine(servers.database_url, pool_size=2)
     with Receiver() as receiver:
         system = System(
             servers,
@@ -130,6 +101,7 @@ def monitored(server_stack, tmp_path_factory) -> Iterator[Monitored]:
                 "DETECTOR_WEBHOOK_TIDY_SECONDS": "1",
                 "DETECTOR_MAINTENANCE_CHECK_SECONDS": "1",
                 "DETECTOR_MAINTENANCE_PROBE_SECONDS": "1",
+                **DRIFT_SETTINGS,
             },
         )
         targets = {
@@ -138,21 +110,22 @@ def monitored(server_stack, tmp_path_factory) -> Iterator[Monitored]:
             "maintenance": [f"127.0.0.1:{ports['maintenance']}"],
             "webhooks": [f"127.0.0.1:{ports['webhook']}"],
             "ingest": [f"127.0.0.1:{ports['ingest']}"],
-            "drift": [f"127.0.0.1:{drift.port}"],
+            "drift": [f"127.0.0.1:{ports['drift']}"],
         }
         try:
-            system.gateway()
-            worker = system.worker()
-            system.maintenance()
-            system.webhooks()
-            system.ingest()
-            drift.start()
+            traffic = RecentTraffic(make_session_factory(engine))
+            # All at once: most of a start is imports.
+            started = {name: system._start(f"services.{name}", {}) for name in SERVICES}
+            for name, process in started.items():
+                if name != "gateway":
+                    process.wait_for_line(f"{name}.ready", 180)
+            wait_until(lambda: answers(f"{system.url}/health/ready"), 180, "the gateway is ready")
             (directory / "prometheus").mkdir()
             with PrometheusServer(directory / "prometheus", targets) as prometheus:
-                yield Monitored(system, drift, worker, receiver, prometheus)
+                yield Monitored(system, started, traffic, receiver, prometheus)
         finally:
-            drift.kill()
             system.close()
+            engine.dispose()
             drop(servers)
 
 
@@ -164,8 +137,34 @@ def used(monitored: Monitored) -> Monitored:
     monitored.use()
     time.sleep(3)  # three scrapes
     monitored.use()
-    monitored.drift.inject("all", 0)
+    drift = monitored.prometheus
+    wait_until(lambda: drift.value("detector_drift_reference_photos > 0"), 120, "drift is checked")
     return monitored
+
+
+def firing(monitored: Monitored, name: str) -> list[dict]:
+    return monitored.prometheus.firing().get(name, [])
+
+
+def fires(monitored: Monitored, name: str, seconds: float = 60) -> dict:
+    """Wait until the alert fires; returns its first instance."""
+    wait_until(lambda: firing(monitored, name), seconds, f"{name} fires")
+    return firing(monitored, name)[0]
+
+
+def ends(monitored: Monitored, *names: str) -> None:
+    def quiet() -> bool:
+        return not set(names) & set(monitored.prometheus.firing())
+
+    wait_until(quiet, 60, f"{names} end")
+
+
+@pytest.fixture(scope="module")
+def drifted(used: Monitored) -> Monitored:
+    """The same after a new generator made half of the traffic for some windows."""
+    used.traffic.shift()
+    fires(used, "DetectorDriftCritical", 120)
+    return used
 
 
 def expressions() -> dict[str, str]:
@@ -186,13 +185,27 @@ def expressions() -> dict[str, str]:
 
 
 def test_nothing_fires_while_all_is_well(used):
-    used.prometheus.query("up")
     time.sleep(3)  # three evaluations
     assert used.prometheus.firing() == {}
     assert used.prometheus.rules_health() == {}
 
 
-def test_every_expression_of_rules_and_dashboards_has_data(used):
+def test_an_injected_drift_ends_in_a_firing_alert(drifted):
+    critical = {
+        alert["labels"]["scope"]: alert for alert in firing(drifted, "DetectorDriftCritical")
+    }
+    assert critical["all"]["labels"]["severity"] == "critical"
+    assert "have drifted far" in critical["all"]["annotations"]["summary"]
+    page = REPOSITORY_ROOT / critical["all"]["annotations"]["runbook_url"]
+    assert "## How to fix" in page.read_text()
+    assert {alert["labels"]["severity"] for alert in firing(drifted, "DetectorDriftDetected")} == {
+        "warning"
+    }
+    named = drifted.prometheus.query("detector_drift_cause == 1")
+    assert [sample["metric"]["cause"] for sample in named] == ["new_cluster"]
+
+
+def test_every_expression_of_rules_and_dashboards_has_data(drifted):
     wanted = expressions()
     assert len(wanted) > 150
     assert not [expr for expr in wanted.values() if "$" in expr]
@@ -201,7 +214,7 @@ def test_every_expression_of_rules_and_dashboards_has_data(used):
     def all_have_data() -> bool:
         empty.clear()
         for where, expr in wanted.items():
-            numbers = [sample["value"][1] for sample in used.prometheus.query(expr)]
+            numbers = [sample["value"][1] for sample in drifted.prometheus.query(expr)]
             if all(number == "NaN" for number in numbers):
                 empty[where] = expr
         return not empty
@@ -212,8 +225,8 @@ def test_every_expression_of_rules_and_dashboards_has_data(used):
     assert empty == {}
 
 
-def test_no_expression_names_a_metric_or_label_that_does_not_exist(used):
-    existing = used.prometheus.metric_names() | _BUILT_IN
+def test_no_expression_names_a_metric_or_label_that_does_not_exist(drifted):
+    existing = drifted.prometheus.metric_names() | _BUILT_IN
     missing = []
     labels: dict[str, set[str]] = {}
     for where, expr in (expressions() | {n: a["expr"] for n, a in alerts().items()}).items():
@@ -222,17 +235,17 @@ def test_no_expression_names_a_metric_or_label_that_does_not_exist(used):
                 missing.append(f"{where}: {metric}")
             elif metric != "ALERTS":
                 if metric not in labels:
-                    labels[metric] = used.prometheus.label_names(metric)
+                    labels[metric] = drifted.prometheus.label_names(metric)
                 missing += [f"{where}: {metric}{{{one}}}" for one in wanted - labels[metric]]
     for board in BOARDS:
         for variable in board.variables:
-            if variable.label not in used.prometheus.label_names(variable.metric):
+            if variable.label not in drifted.prometheus.label_names(variable.metric):
                 missing.append(f"{board.title}: ${variable.name}")
     assert missing == []
 
 
-def test_the_documents_name_metrics_that_exist(used):
-    existing = used.prometheus.metric_names()
+def test_the_documents_name_metrics_that_exist(drifted):
+    existing = drifted.prometheus.metric_names()
     pages = [*(REPOSITORY_ROOT / "docs" / "runbooks").glob("*.md")]
     pages.append(REPOSITORY_ROOT / "docs" / "monitoring.md")
     missing = {
@@ -244,47 +257,16 @@ def test_the_documents_name_metrics_that_exist(used):
     assert missing == set()
 
 
-def fires(monitored: Monitored, name: str) -> dict:
-    """Wait until the alert fires; returns its first instance."""
-    wait_until(lambda: name in monitored.prometheus.firing(), 60, f"{name} fires")
-    return monitored.prometheus.firing()[name][0]
-
-
-def ends(monitored: Monitored, *names: str) -> None:
-    def quiet() -> bool:
-        return not set(names) & set(monitored.prometheus.firing())
-
-    wait_until(quiet, 60, f"{names} end")
-
-
-def test_an_injected_drift_ends_in_a_firing_alert(used):
-    used.drift.inject("all", 1)
-    warning = fires(used, "DetectorDriftDetected")
-    assert warning["labels"]["severity"] == "warning"
-    assert warning["labels"]["scope"] == "all"
-    page = REPOSITORY_ROOT / warning["annotations"]["runbook_url"]
-    assert "## How to fix" in page.read_text()
-    assert "DetectorDriftCritical" not in used.prometheus.firing()
-    used.drift.inject("all", 2)
-    critical = fires(used, "DetectorDriftCritical")
-    assert critical["labels"]["severity"] == "critical"
-    assert "have drifted far" in critical["annotations"]["summary"]
-    used.drift.inject("all", 0)
-    ends(used, "DetectorDriftDetected", "DetectorDriftCritical")
-
-
-def test_a_killed_drift_service_is_missed_and_its_return_noticed(used):
-    used.drift.kill()
-    absent = fires(used, "DetectorDriftAbsent")
+def test_a_killed_drift_service_is_missed_and_goes_on_as_it_was(drifted):
+    drifted.services["drift"].kill()
+    absent = fires(drifted, "DetectorDriftAbsent")
     assert absent["labels"]["job"] == "drift"
-    fires(used, "DetectorTargetDown")
-    used.drift.start()
-    ends(used, "DetectorDriftAbsent", "DetectorTargetDown")
+    fires(drifted, "DetectorTargetDown")
+    drifted.services["drift"].start()
+    ends(drifted, "DetectorDriftAbsent", "DetectorTargetDown")
+    fires(drifted, "DetectorDriftCritical")
 
 
-def test_killed_workers_are_missed_and_waiting_photos_are_noticed(used):
-    used.worker.kill()
-    assert fires(used, "DetectorNoWorkers")["labels"]["severity"] == "critical"
-    used.worker.start()
-    used.worker.wait_for_line("worker.ready", since=len(used.worker.output()) - 1)
-    ends(used, "DetectorNoWorkers")
+def test_killed_workers_are_missed(drifted):
+    drifted.services["worker"].kill()
+    assert fires(drifted, "DetectorNoWorkers")["labels"]["severity"] == "critical"
