@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from infra.local import client_env
+from infra.local import client_env, prometheus
 from infra.local.services import ServiceEnvironment, ServicePorts, build_services
 from infra.local.settings import LocalSettings
 from infra.local.stack import Report, Stack
@@ -30,7 +30,7 @@ class Endpoints:
 
 
 def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
-    """Start everything and write `detector.env` and `servers.env`.
+    """Start everything and write `detector.env`, `servers.env` and `prometheus.yml`.
 
     Args:
         stack: not started yet; the caller stops it, also after an error.
@@ -72,6 +72,7 @@ def boot(stack: Stack, settings: LocalSettings, report: Report) -> Endpoints:
     )
     # Before the services start: whoever starts using them as they come up has the right key.
     client_env.store_client(stack.layout, environment.gateway_url, api_key)
+    prometheus.store(stack.layout, environment)
     stack.start_services(build_services(environment))
     return Endpoints(environment.gateway_url, environment.ui_url, api_key, attention)
 

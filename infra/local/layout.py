@@ -47,6 +47,11 @@ class Layout:
         return self.root / "servers.env"
 
     @property
+    def prometheus(self) -> Path:
+        """Configuration for a Prometheus that watches this stack."""
+        return self.root / "prometheus.yml"
+
+    @property
     def postgres(self) -> Path:
         """PostgreSQL's cluster."""
         return self.root / "postgres"

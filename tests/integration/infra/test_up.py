@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from infra.local import client_env
 from infra.local.layout import Layout
@@ -79,6 +80,12 @@ def test_up_boots_the_product_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         assert _status(client.url, missing, web_page) == 404
         for path in ("/keys", "/catalogs", "/webhooks"):
             assert _status(client.url, path, web_page) == 403
+        for job in yaml.safe_load(Layout(directory).prometheus.read_text())["scrape_configs"]:
+            (target,) = job["static_configs"][0]["targets"]
+            assert (
+                job["job_name"] == "prometheus"
+                or _status(f"http://{target}", "/metrics", "") == 200
+            )
         process.send_signal(signal.SIGINT)
         assert process.wait(90) == 0
     assert processes_of(tmp_path) == []
