@@ -43,6 +43,11 @@ class _Commands(LazyGroup):
             "Register webhooks, follow their deliveries, send them again.",
             install_hint=_CLIENT,
         ),
+        "drift": LazyCommand(
+            "services.cli.drift:app",
+            "See whether predictions have drifted, and why.",
+            install_hint=_CLIENT,
+        ),
         "keys": LazyCommand("services.cli.keys:app", "Create, list, rotate and revoke API keys."),
         "tenants": LazyCommand("services.cli.tenants:app", "List tenants and set their limits."),
         "db": LazyCommand("services.cli.db:app", "Migrate the database."),
