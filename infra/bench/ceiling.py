@@ -26,7 +26,7 @@ def measure_ceiling(photos: Sequence[bytes], settings: WorkerSettings) -> tuple[
         for array in arrays:
             batch.append(array)
             if len(batch) == engine.batch_size:
-                for logit in engine.predict(np.stack(batch)):
+                for logit in engine.predict(np.stack(batch)).logits:
                     judge(float(logit), package.manifest)
                 batch = []
         if batch:

@@ -51,6 +51,7 @@ def model_card(manifest: ModelManifest, report: dict[str, Any]) -> str:
         _thresholds(manifest, report),
         _sources(report),
         _failures(report),
+        _embedding(manifest, report),
         _latency(report),
         _LIMITS,
     ]
@@ -228,6 +229,20 @@ The photos of the test splits, as stored, whose probability is furthest on the w
 two of a source, among those whose licence allows to show them.
 
 {failure_pictures(pictures)}"""
+
+
+def _embedding(manifest: ModelManifest, report: dict[str, Any]) -> str:
+    found = manifest.embedding
+    if found is None:
+        return ""
+    return f"""\
+## Embedding
+
+Beside the logit the network returns {found.dim} numbers that say where a photo lies among the
+{found.photos} {found.fitted_on} photos: whitened principal components of what its linear head
+reads, with {found.explained_variance:.0%} of the variance. They are stored with each verdict for
+drift detection and take no part in it. OpenVINO and torch differ by at most
+{report["embedding_parity_max_abs"]:.4f} of a standard deviation."""
 
 
 def _latency(report: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.training.config import load_config
+from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.experiments import compare, table
 from services.training.fit import Progress as ProgressCall
@@ -106,6 +107,34 @@ def evaluate_command(
         _console.print("every number of the package was reproduced")
         if "peers" not in report:
             _console.print("not checked: peers (set DETECTOR_PEERS_FILE)")
+
+
+@app.command(name="embed")
+def embed_command(
+    directory: Annotated[
+        Path, typer.Option("--package", help="A model package directory.")
+    ] = CHAMPION,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the outcome; else it is changed in place.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Version of the outcome; else it stays as it is.")
+    ] = None,
+) -> None:
+    """Give a package an embedding for drift detection, from its own weights: no training.
+
+    A package that a registry holds needs a new version: verdicts name it.
+    """
+    with _told():
+        dataset = TrainingSettings().require_dataset()
+        manifest = embed_package(directory, dataset, output, version)
+        found = manifest.embedding
+        if found:
+            _console.print(
+                f"{manifest.name} {manifest.version} in {output or directory} has an embedding of"
+                f" {found.dim} components with {found.explained_variance:.0%} of the variance of"
+                f" {found.photos} {found.fitted_on} photos"
+            )
 
 
 @app.command(name="readme")

@@ -1,6 +1,7 @@
 """From trained weights to the two forms that are served, and proof that they agree."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +9,22 @@ import numpy as np
 import openvino as ov
 import torch
 from numpy.typing import NDArray
+from openvino import opset15 as opset
 from safetensors.torch import save_file
 
+from services.training.embedding import Pool, Projection
 from services.training.errors import ParityError
 from services.training.scoring import Predictor
-from shared.ml.network import Detector, ExplainedDetector, build_backbone, has_evidence
+from shared.ml.network import (
+    PROJECTION,
+    Detector,
+    ServedDetector,
+    build_backbone,
+    pooled_widths,
+    take_projection,
+)
 from shared.ml.preprocess import UInt8Array
-from shared.ml.spec import Normalization, PreprocessSpec
+from shared.ml.spec import EmbeddingSpec, Normalization, PreprocessSpec
 
 WEIGHTS_NAME = "model.safetensors"
 XML_NAME = "model.xml"
@@ -25,6 +35,12 @@ PARITY_TOLERANCE = 0.02
 # A processor with native bfloat16 computes in it, with 8 bits of mantissa: two to three decimal
 # digits. Set from that alone; the development machine has no such processor to measure it on.
 PARITY_TOLERANCE_BF16 = 0.15
+# The embedding's unit is one standard deviation of the photos that it was fitted on.
+EMBEDDING_TOLERANCE = 0.05
+EMBEDDING_TOLERANCE_BF16 = 0.4
+
+# Makes the projection of the network that is about to be exported; see `EmbeddingFit`.
+Embed = Callable[[Pool, Sequence[int]], Projection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,9 @@ class Exported:
     evidence_parity_max_abs: float | None
     # What OpenVINO computed in on this machine: "f32" or "bf16".
     precision: str
+    # Of a component; None without an embedding.
+    embedding_parity_max_abs: float | None = None
+    embedding: EmbeddingSpec | None = None
 
 
 def export(
@@ -49,6 +68,7 @@ def export(
     spec: PreprocessSpec,
     images: UInt8Array,
     directory: Path,
+    embed: Embed | None = None,
 ) -> Exported:
     """Write safetensors and OpenVINO IR, both with weights rounded to float16.
 
@@ -59,38 +79,83 @@ def export(
         spec: fixes the graph's height and width; its batch stays dynamic.
         images: photos for the parity check, uint8 `[N, height, width, 3]`.
         directory: existing; files in it are overwritten.
+        embed: fits the embedding to the rounded network; None exports without one.
 
-    The graph has the outputs `logits` float32 `[N]` and, where the network ends in average pooling
-    and a linear head, `evidence` float32 `[N, h, w]`: see `shared.ml.network.Detector.explained`.
+    The graph has the outputs `logits` float32 `[N]`; where the network ends in average pooling
+    and a linear head, `evidence` float32 `[N, h, w]`: see `shared.ml.network.Detector.explained`;
+    with `embed`, `embedding` float32 `[N, D]`.
 
-    Raises ParityError when a logit differs by more than PARITY_TOLERANCE, or
-    PARITY_TOLERANCE_BF16 where the processor computes in bfloat16.
+    Raises ParityError when a logit differs by more than PARITY_TOLERANCE, or a component of the
+    embedding by more than EMBEDDING_TOLERANCE; the processors that compute in bfloat16 have
+    tolerances of their own.
     """
-    weights = directory / WEIGHTS_NAME
-    state = fold_batch_norm(architecture, state)
-    rounded = {
+    folded = fold_batch_norm(architecture, state)
+    halves = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for key, value in state.items()
+        for key, value in folded.items()
     }
-    save_file(rounded, weights)
-    weights.chmod(0o644)  # safetensors writes for its owner only
+    return write(architecture, halves, normalization, spec, images, directory, embed)
+
+
+def write(
+    architecture: str,
+    halves: dict[str, torch.Tensor],
+    normalization: Normalization,
+    spec: PreprocessSpec,
+    images: UInt8Array,
+    directory: Path,
+    embed: Embed | None,
+) -> Exported:
+    """Write both forms of weights that are folded and rounded already; else as `export`."""
     backbone = build_backbone(architecture)
     backbone.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in rounded.items()}, strict=True
+        {k: v.float() if v.is_floating_point() else v for k, v in halves.items()}, strict=True
     )
     detector = Detector(backbone, normalization).eval()
-    xml = directory / XML_NAME
-    _save_ir(detector, spec, xml)
-    return _checked(Exported(weights, xml, directory / BIN_NAME, *parity(detector, xml, images)))
+    model = _convert(detector, spec)
+    projection = embed(_pool(model), pooled_widths(backbone)) if embed else None
+    if projection:
+        stored = {
+            f"{PROJECTION}weight": torch.from_numpy(projection.weight).half(),
+            f"{PROJECTION}bias": torch.from_numpy(projection.bias).half(),
+        }
+        halves = halves | stored
+        detector.projection = take_projection(stored)
+    weights, xml = directory / WEIGHTS_NAME, directory / XML_NAME
+    save_file(halves, weights)
+    weights.chmod(0o644)  # safetensors writes for its owner only
+    _replace_pooled(model, projection)
+    ov.save_model(model, xml, compress_to_fp16=True)
+    apart, precision = parity(detector, xml, images)
+    return _checked(
+        Exported(
+            weights,
+            xml,
+            directory / BIN_NAME,
+            apart["logits"],
+            apart.get("evidence"),
+            precision,
+            apart.get("embedding"),
+            projection.spec if projection else None,
+        )
+    )
 
 
 def _checked(exported: Exported) -> Exported:
-    allowed = PARITY_TOLERANCE_BF16 if exported.precision == "bf16" else PARITY_TOLERANCE
-    if exported.parity_max_abs > allowed:
-        raise ParityError(
-            f"OpenVINO and torch differ by {exported.parity_max_abs:.4f} in a logit,"
-            f" allowed is {allowed} in {exported.precision}"
-        )
+    bf16 = exported.precision == "bf16"
+    for found, what, allowed in (
+        (exported.parity_max_abs, "a logit", PARITY_TOLERANCE_BF16 if bf16 else PARITY_TOLERANCE),
+        (
+            exported.embedding_parity_max_abs or 0.0,
+            "a component of the embedding",
+            EMBEDDING_TOLERANCE_BF16 if bf16 else EMBEDDING_TOLERANCE,
+        ),
+    ):
+        if found > allowed:
+            raise ParityError(
+                f"OpenVINO and torch differ by {found:.4f} in {what},"
+                f" allowed is {allowed} in {exported.precision}"
+            )
     return exported
 
 
@@ -122,22 +187,48 @@ def _fold(state: dict[str, torch.Tensor], convolution: str, norm: str, eps: floa
     state[f"{norm}.running_var"] = torch.full_like(scale, 1.0 - eps)
 
 
-def _save_ir(detector: Detector, spec: PreprocessSpec, xml: Path) -> None:
-    explained = has_evidence(detector.backbone)
-    exported = ExplainedDetector(detector) if explained else detector
+def _convert(detector: Detector, spec: PreprocessSpec) -> ov.Model:
+    """Return the graph with the outputs of `ServedDetector`, named."""
+    served = ServedDetector(detector).eval()
     example = torch.zeros((2, spec.height, spec.width, 3), dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings():
         # torch 2.13 warns about a deprecated class of its own while it copies the program.
         warnings.simplefilter("ignore", FutureWarning)
-        program = torch.export.export(exported, (example,), dynamic_shapes=({0: batch},))
+        program = torch.export.export(served, (example,), dynamic_shapes=({0: batch},))
         model = ov.convert_model(program)
     model.reshape([-1, spec.height, spec.width, 3])
     model.inputs[0].get_tensor().set_names({"images"})
-    model.outputs[0].get_tensor().set_names({"logits"})
-    if explained:
-        model.outputs[1].get_tensor().set_names({"evidence"})
-    ov.save_model(model, xml, compress_to_fp16=True)
+    for output, name in zip(model.outputs, served.names, strict=True):
+        output.get_tensor().set_names({name})
+    return model
+
+
+def _pool(model: ov.Model) -> Pool:
+    """Return a function that computes the output `pooled`, in single precision."""
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = ov.Core().compile_model(model, "CPU", config)
+
+    def pool(images: UInt8Array) -> NDArray[np.float32]:
+        return np.array(compiled([images])["pooled"], dtype=np.float32)
+
+    return pool
+
+
+def _replace_pooled(model: ov.Model, projection: Projection | None) -> None:
+    """Put the output `embedding`, if any, in the place of `pooled`."""
+    (pooled,) = (
+        each for each in model.get_results() if "pooled" in each.get_output_tensor(0).names
+    )
+    source = pooled.input_value(0)
+    model.remove_result(pooled)
+    source.get_tensor().set_names(set())
+    if projection is None:
+        return
+    scaled = opset.matmul(source, opset.constant(projection.weight), False, True)
+    embedding = opset.add(scaled, opset.constant(projection.bias[None]))
+    embedding.output(0).get_tensor().set_names({"embedding"})
+    model.add_results([opset.result(embedding)])
 
 
 def openvino_predictor(xml: Path, threads: int = 0) -> Predictor:
@@ -163,18 +254,17 @@ def inference_precision(compiled: ov.CompiledModel) -> str:
     return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
 
-def parity(detector: Detector, xml: Path, images: UInt8Array) -> tuple[float, float | None, str]:
-    """Return the largest differences of the logits and of the evidence, and the precision."""
+def parity(detector: Detector, xml: Path, images: UInt8Array) -> tuple[dict[str, float], str]:
+    """Return the largest difference in each output of the graph, by its name, and the precision."""
     compiled = _compile(xml)
     result = compiled([images])
-    precision = inference_precision(compiled)
+    served = ServedDetector(detector).eval()
     with torch.inference_mode():
-        if not has_evidence(detector.backbone):
-            expected = detector(torch.from_numpy(images)).numpy()
-            return float(np.abs(result["logits"] - expected).max()), None, precision
-        logits, evidence = detector.explained(torch.from_numpy(images))
-    return (
-        float(np.abs(result["logits"] - logits.numpy()).max()),
-        float(np.abs(result["evidence"] - evidence.numpy()).max()),
-        precision,
-    )
+        expected = dict(zip(served.names, served(torch.from_numpy(images)), strict=True))
+        embedding = detector.embedding(expected.pop("pooled"))
+    if embedding is not None:
+        expected["embedding"] = embedding
+    apart = {
+        name: float(np.abs(result[name] - value.numpy()).max()) for name, value in expected.items()
+    }
+    return apart, inference_precision(compiled)

@@ -1,6 +1,7 @@
 """Writes a model package directory: the files, the manifest that names their hashes, the card."""
 
 import json
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,20 +58,40 @@ def write_package(
             OperatingPoint(thresholds=rule.thresholds, recheck=rule.recheck)
             for rule in calibrated.further
         ),
-        files=PackageFiles(
-            weights=_entry(exported.weights),
-            openvino_xml=_entry(exported.xml),
-            openvino_bin=_entry(exported.bin),
-            evaluation=_entry(evaluation),
-        ),
+        embedding=exported.embedding,
+        files=files_of(exported, evaluation),
         training=_record(config, splits),
         metrics={key: round(value, 6) for key, value in headline(report).items()},
     )
+    finish(directory, manifest, report)
+    return manifest
+
+
+def finish(directory: Path, manifest: ModelManifest, report: dict[str, Any]) -> None:
+    """Write the card and, last, the manifest."""
     (directory / CARD_NAME).write_text(model_card(manifest, report), encoding="utf-8")
     (directory / MANIFEST_NAME).write_text(
         manifest.model_dump_json(indent=1) + "\n", encoding="utf-8"
     )
-    return manifest
+
+
+def files_of(exported: Exported, evaluation: Path) -> PackageFiles:
+    """Return the manifest's entries of files as they are now."""
+    return PackageFiles(
+        weights=_entry(exported.weights),
+        openvino_xml=_entry(exported.xml),
+        openvino_bin=_entry(exported.bin),
+        evaluation=_entry(evaluation),
+    )
+
+
+def put_in_place(directory: Path, output: Path) -> None:
+    """Move a finished package over an older one, file by file, the manifest last."""
+    output.mkdir(exist_ok=True)
+    for path in sorted(directory.iterdir(), key=lambda path: path.name == MANIFEST_NAME):
+        if path.is_dir():  # pictures: those of the older package go
+            shutil.rmtree(output / path.name, ignore_errors=True)
+        shutil.move(path, output / path.name)
 
 
 def _entry(path: Path) -> FileEntry:

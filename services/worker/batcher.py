@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from services.worker.engines.port import Images, Logits
+from services.worker.engines.port import Images
 from shared.core.errors import DetectorError
 from shared.core.logging import get_logger
 
 log = get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class BatchError(DetectorError):
@@ -21,17 +23,17 @@ class BatchError(DetectorError):
 
 
 @dataclass(slots=True)
-class _Item:
+class _Item(Generic[_T]):
     image: Images  # uint8 RGB [H, W, 3]
-    future: "Future[float]" = field(default_factory=Future)
+    future: "Future[_T]" = field(default_factory=Future)
 
 
-class _Lane:
+class _Lane(Generic[_T]):
     """Images of one kind that wait for their batch."""
 
     def __init__(self, max_batch: int) -> None:
         self.max_batch = max_batch
-        self.items: deque[_Item] = deque()
+        self.items: deque[_Item[_T]] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -42,11 +44,11 @@ class _Lane:
     def has_batch(self) -> bool:
         return len(self.items) >= self.max_batch
 
-    def take(self) -> list[_Item]:
+    def take(self) -> list[_Item[_T]]:
         return [self.items.popleft() for _ in range(min(self.max_batch, len(self.items)))]
 
 
-class MicroBatcher:
+class MicroBatcher(Generic[_T]):
     """One thread that gathers images and runs the engine on them.
 
     Photos that somebody waits for go first: catalogs' photos (`bulk`) get a forward pass only when
@@ -57,7 +59,7 @@ class MicroBatcher:
 
     def __init__(
         self,
-        predict: Callable[[Images], Logits],
+        predict: Callable[[Images], Sequence[_T]],
         max_batch: int,
         max_wait_seconds: float,
         observe: Callable[[int, float], None] = lambda _size, _seconds: None,
@@ -67,16 +69,16 @@ class MicroBatcher:
         self._predict = predict
         self._max_wait = max_wait_seconds
         self._observe = observe
-        self._urgent = _Lane(max_batch)
-        self._bulk = _Lane(max_bulk_batch or max_batch)
+        self._urgent = _Lane[_T](max_batch)
+        self._bulk = _Lane[_T](max_bulk_batch or max_batch)
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._loop, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, image: Images, *, bulk: bool = False) -> "Future[float]":
-        """Queue one image; the future yields its logit, or raises BatchError."""
-        item = _Item(image)
+    def submit(self, image: Images, *, bulk: bool = False) -> "Future[_T]":
+        """Queue one image; the future yields its result, or raises BatchError."""
+        item = _Item[_T](image)
         lane = self._bulk if bulk else self._urgent
         with self._changed:
             self._changed.wait_for(lambda: not lane.is_full)
@@ -95,7 +97,7 @@ class MicroBatcher:
         while batch := self._gather():
             self._run(batch)
 
-    def _gather(self) -> list[_Item]:
+    def _gather(self) -> list[_Item[_T]]:
         """Return the next batch; empty once closed and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent.items or self._bulk.items or self._closing)
@@ -111,29 +113,29 @@ class MicroBatcher:
         lane = self._urgent if self._urgent.items else self._bulk
         return self._closing or lane.has_batch
 
-    def _run(self, batch: Sequence[_Item]) -> None:
+    def _run(self, batch: Sequence[_Item[_T]]) -> None:
         try:
-            logits = self._forward(batch)
+            results = self._forward(batch)
         except Exception as error:  # noqa: BLE001  # any runtime's fault; each image is tried alone
             log.warning("batch.failed", size=len(batch), error=str(error))
             self._run_singly(batch)
             return
-        for item, logit in zip(batch, logits, strict=True):
-            item.future.set_result(float(logit))
+        for item, result in zip(batch, results, strict=True):
+            item.future.set_result(result)
 
-    def _run_singly(self, batch: Sequence[_Item]) -> None:
+    def _run_singly(self, batch: Sequence[_Item[_T]]) -> None:
         for item in batch:
             try:
-                item.future.set_result(float(self._forward([item])[0]))
+                item.future.set_result(self._forward([item])[0])
             except Exception as error:  # noqa: BLE001  # it becomes this image's own error
                 failure = BatchError(f"{type(error).__name__}: {error}")
                 failure.__cause__ = error
                 item.future.set_exception(failure)
 
-    def _forward(self, batch: Sequence[_Item]) -> Logits:
+    def _forward(self, batch: Sequence[_Item[_T]]) -> Sequence[_T]:
         started = time.perf_counter()
-        logits = self._predict(np.stack([item.image for item in batch]))
+        results = self._predict(np.stack([item.image for item in batch]))
         self._observe(len(batch), time.perf_counter() - started)
-        if len(logits) != len(batch):
-            raise BatchError(f"{len(batch)} images gave {len(logits)} logits")
-        return logits
+        if len(results) != len(batch):
+            raise BatchError(f"{len(batch)} images gave {len(results)} results")
+        return results

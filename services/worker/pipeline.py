@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from services.worker.batcher import BatchError, MicroBatcher
@@ -20,6 +20,7 @@ from shared.contracts.states import Label
 from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
 from shared.db.leases import LeasedImage
 from shared.db.results import Failed, Judged
+from shared.ml.encoder_quality import encoder_quality
 from shared.ml.errors import UnreadableImage
 from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
@@ -48,22 +49,31 @@ Outcome = Judged | Failed | Postponed
 _T = TypeVar("_T")
 
 
+class _Found(NamedTuple):
+    """What the network says of one photo."""
+
+    logit: float
+    embedding: tuple[float, ...] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Submitted:
-    """Model input whose logit is on its way."""
+    """Model input that the network is looking at, and what the file itself says."""
 
     array: Images
-    logit: Future[float]
+    found: Future[_Found]
     findings: Sequence[Finding]
+    quality: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A first judgement and, near a threshold, the logit of the second look."""
+    """A first judgement and, near a threshold, the second look."""
 
     judgement: Judgement
-    again: Future[float] | None
-    findings: Sequence[Finding]
+    embedding: tuple[float, ...] | None
+    again: Future[_Found] | None
+    submitted: _Submitted
 
 
 _Staged = Failed | Postponed | _Submitted
@@ -102,7 +112,7 @@ class InferencePipeline:
         )
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._batcher = MicroBatcher(
-            self._engine.predict,
+            self._predict,
             engine.batch_size,
             batch_wait_seconds,
             _observe_batch,
@@ -148,9 +158,18 @@ class InferencePipeline:
                 array = decoding.result()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
             return _explain(image, error)
-        logit = self._batcher.submit(array, bulk=image.bulk)
+        found = self._batcher.submit(array, bulk=image.bulk)
         # While the batch forms and runs: C2PA signatures take longer than a forward pass.
-        return _Submitted(array, logit, _timed("provenance", lambda: self._provenance.read(data)))
+        findings = _timed("provenance", lambda: self._provenance.read(data))
+        return _Submitted(array, found, findings, encoder_quality(data))
+
+    def _predict(self, images: Images) -> list[_Found]:
+        predictions = self._engine.predict(images)
+        logits = predictions.logits.tolist()
+        if predictions.embeddings is None:
+            return [_Found(logit, None) for logit in logits]
+        embeddings = predictions.embeddings.tolist()
+        return [_Found(*each) for each in zip(logits, map(tuple, embeddings), strict=True)]
 
     def _fetch(self, image: LeasedImage) -> bytes:
         return self._store.get(image.object_key, image.size, image.sha256)
@@ -162,20 +181,22 @@ class InferencePipeline:
         if not isinstance(staged, _Submitted):
             return staged
         try:
-            judgement = judge(staged.logit.result(), self._manifest)
+            found = staged.found.result()
+            judgement = judge(found.logit, self._manifest)
         except (BatchError, ValueError) as error:
             return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
         recheck = self._manifest.recheck
         if recheck is None or not needs_second_look(judgement, self._manifest):
-            return _Look(judgement, None, staged.findings)
-        again = reencode(staged.array, recheck.jpeg_quality)
-        return _Look(judgement, self._batcher.submit(again, bulk=image.bulk), staged.findings)
+            return _Look(judgement, found.embedding, None, staged)
+        pixels = reencode(staged.array, recheck.jpeg_quality)
+        again = self._batcher.submit(pixels, bulk=image.bulk)
+        return _Look(judgement, found.embedding, again, staged)
 
     def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
         judgement = look.judgement
         if look.again is not None:
             try:
-                judgement = settle(judgement, look.again.result(), self._manifest)
+                judgement = settle(judgement, look.again.result().logit, self._manifest)
             except (BatchError, ValueError) as error:
                 return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
             kept = judgement.label == look.judgement.label
@@ -189,8 +210,10 @@ class InferencePipeline:
             judgement.logit,
             list(judgement.evidence),
             self.judged_with,
+            embedding=look.embedding,
+            encoder_quality=look.submitted.quality,
         )
-        return self._provenance.conclude(judged, look.findings)
+        return self._provenance.conclude(judged, look.submitted.findings)
 
 
 def _explain(image: LeasedImage, error: Exception) -> Failed | Postponed:

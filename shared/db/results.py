@@ -32,6 +32,10 @@ class Judged:
     judged_with: dict[str, Any] = field(default_factory=dict)
     # The image of the same bytes whose verdict this repeats.
     reused_from: UUID | None = None
+    # The photo's place among others, by the model; see `shared.ml.spec.EmbeddingSpec`.
+    embedding: tuple[float, ...] | None = None
+    # Of the file; see `shared.ml.encoder_quality`.
+    encoder_quality: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,11 @@ ORDER BY id FOR UPDATE
 
 _SETTLE = text("""
 UPDATE images SET status = v.status, error_code = v.code, error_detail = v.detail,
+    encoder_quality = v.quality,
     finished_at = clock_timestamp(), lease_id = NULL, lease_expires_at = NULL
 FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:codes AS text[]),
-    CAST(:details AS text[])) AS v(id, status, code, detail)
+    CAST(:details AS text[]), CAST(:qualities AS smallint[]))
+    AS v(id, status, code, detail, quality)
 WHERE images.id = v.id AND images.status = 'running' AND images.lease_id = :lease_id
 RETURNING images.id, images.job_id
 """)
@@ -116,6 +122,7 @@ def settle(
             "statuses": ["failed" if i in failures else "succeeded" for i in ids],
             "codes": [failures[i].code.value if i in failures else None for i in ids],
             "details": [failures[i].detail if i in failures else None for i in ids],
+            "qualities": [o.encoder_quality if isinstance(o, Judged) else None for o in outcomes],
             "lease_id": lease_id,
         },
     )
@@ -186,6 +193,7 @@ def _insert_verdicts(session: Session, judged: Sequence[Judged]) -> None:
             "evidence": item.evidence,
             "judged_with": item.judged_with,
             "reused_from": item.reused_from,
+            "embedding": None if item.embedding is None else list(item.embedding),
         }
         for item in judged
     ]

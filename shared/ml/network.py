@@ -14,11 +14,13 @@ from torch import nn
 from shared.ml.errors import PackageError
 from shared.ml.package import ModelPackage
 from shared.ml.spec import Normalization
-from shared.ml.statistics import SUFFIX, StatisticsNetwork, on_grid
+from shared.ml.statistics import SUFFIX, Reading, StatisticsNetwork, on_grid
 from shared.ml.torch_compat import ensure_torchvision_imports
 
 # Between the names of networks whose logits are averaged.
 JOINT = "&"
+# The projection's keys in a package's weights, beside the backbone's; older packages have none.
+PROJECTION = "embedding."
 
 
 class Detector(nn.Module):
@@ -31,9 +33,16 @@ class Detector(nn.Module):
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, backbone: nn.Module, normalization: Normalization) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        normalization: Normalization,
+        projection: nn.Linear | None = None,
+    ) -> None:
+        """`projection` makes an embedding of what the backbone's head reads; see `embedding`."""
         super().__init__()
         self.backbone = backbone
+        self.projection = projection
         # (pixel / 255 - mean) / std as one multiplication and one addition per channel.
         scale = [1.0 / (255.0 * std) for std in normalization.std]
         shift = [
@@ -44,11 +53,11 @@ class Detector(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the raw logits, float32 `[N]`, of uint8 photos `[N, H, W, 3]`."""
-        return cast(torch.Tensor, self.backbone(self._normalized(images)))[:, 0].float()
+        return cast(torch.Tensor, self.backbone(self.normalized(images)))[:, 0].float()
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the linear head reads, float `[N, F]`, of uint8 photos `[N, H, W, 3]`."""
-        normalized = self._normalized(images)
+        normalized = self.normalized(images)
         if isinstance(self.backbone, StatisticsNetwork):
             return self.backbone.statistics(normalized)
         backbone = cast(Any, self.backbone)
@@ -65,10 +74,26 @@ class Detector(nn.Module):
         """
         if not has_evidence(self.backbone):
             raise ValueError("this backbone does not end in pooling and a linear head")
-        logits, evidence = _explained(self.backbone, self._normalized(images))
-        return logits[:, 0].float(), evidence.float()
+        reading = read(self.backbone, self.normalized(images), evidence=True)
+        return reading.logits[:, 0].float(), cast(torch.Tensor, reading.evidence).float()
 
-    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
+    def pooled(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits float32 `[N]` and what the linear heads read, float32 `[N, F]`.
+
+        Of several networks the features stand side by side, each network's `pooled_widths` wide.
+        """
+        reading = read(self.backbone, self.normalized(images), evidence=False)
+        return reading.logits[:, 0].float(), reading.pooled.float()
+
+    def embedding(self, pooled: torch.Tensor) -> torch.Tensor | None:
+        """Return the projection float32 `[N, D]` of pooled features; None without a projection.
+
+        Call it outside of autocast: half precision would cost the small components their meaning.
+        """
+        return None if self.projection is None else self.projection(pooled)
+
+    def normalized(self, images: torch.Tensor) -> torch.Tensor:
+        """Return normalised photos `[N, 3, H, W]` of uint8 `[N, H, W, 3]`."""
         dtype = next(self.backbone.parameters()).dtype
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         return (pixels * self.scale + self.shift).to(dtype)
@@ -89,35 +114,63 @@ class MeanOfNetworks(nn.Module):
         """Return the mean of the members' logits, `[N, 1]`."""
         return torch.stack([member(images) for member in self.members]).mean(0)
 
-    def explained(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits `[N, 1]` and the mean of the members' evidence on the coarsest grid."""
-        parts = [_explained(member, images) for member in self.members]
-        grid = min((evidence.shape[-2:] for _, evidence in parts), key=lambda size: size[0])
-        evidence = torch.stack([on_grid(each.float(), grid) for _, each in parts]).mean(0)
-        return torch.stack([logits for logits, _ in parts]).mean(0), evidence
+    def read(self, images: torch.Tensor, *, evidence: bool) -> Reading:
+        """Return the mean logits, all features, and the mean evidence on the coarsest grid."""
+        parts = [read(member, images, evidence=evidence) for member in self.members]
+        logits = torch.stack([part.logits for part in parts]).mean(0)
+        pooled = torch.cat([part.pooled.float() for part in parts], 1)
+        maps = [part.evidence.float() for part in parts if part.evidence is not None]
+        if not maps:
+            return Reading(logits, pooled, None)
+        grid = min((each.shape[-2:] for each in maps), key=lambda size: size[0])
+        return Reading(logits, pooled, torch.stack([on_grid(each, grid) for each in maps]).mean(0))
 
 
-def _explained(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits `[N, 1]` and evidence `[N, h, w]` of normalised photos."""
+def read(backbone: nn.Module, images: torch.Tensor, *, evidence: bool) -> Reading:
+    """Run a backbone of `build_backbone` once over normalised photos float `[N, 3, H, W]`.
+
+    `evidence` needs one that `has_evidence` allows.
+    """
     if isinstance(backbone, StatisticsNetwork | MeanOfNetworks):
-        return backbone.explained(images)
+        return backbone.read(images, evidence=evidence)
     network = cast(Any, backbone)
     features = network.forward_features(images)
     head: nn.Linear = network.get_classifier()
-    evidence = nn.functional.conv2d(features, head.weight[:1, :, None, None])[:, 0]
-    return network.forward_head(features), evidence
+    pooled = network.forward_head(features, pre_logits=True)
+    cells = None
+    if evidence:
+        cells = nn.functional.conv2d(features, head.weight[:1, :, None, None])[:, 0]
+    return Reading(head(pooled), pooled, cells)
 
 
-class ExplainedDetector(nn.Module):
-    """A `Detector` whose forward returns (logits, evidence), for export and for the GPU engine."""
+def pooled_widths(backbone: nn.Module) -> tuple[int, ...]:
+    """Return how many features each network's linear head reads, in the order of `pooled`."""
+    if isinstance(backbone, MeanOfNetworks):
+        return tuple(width for member in backbone.members for width in pooled_widths(member))
+    if isinstance(backbone, StatisticsNetwork):
+        return (backbone.classifier.in_features,)
+    return (int(cast(Any, backbone).get_classifier().in_features),)
+
+
+class ServedDetector(nn.Module):
+    """A detector with every output a package may need; a module, as torch.export wants one.
+
+    `names` are those of the outputs: `logits`, `evidence` where it has that, and `pooled`, from
+    which an embedding is made.
+    """
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.detector = detector
+        explained = has_evidence(detector.backbone)
+        self.names = ("logits", "evidence", "pooled") if explained else ("logits", "pooled")
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return `Detector.explained` of uint8 photos `[N, H, W, 3]`."""
-        return self.detector.explained(images)
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the outputs of uint8 photos `[N, H, W, 3]`, in the order of `names`."""
+        backbone, images = self.detector.backbone, self.detector.normalized(images)
+        reading = read(backbone, images, evidence="evidence" in self.names)
+        outputs = (reading.logits[:, 0], reading.evidence, reading.pooled)
+        return tuple(output.float() for output in outputs if output is not None)
 
 
 def has_evidence(backbone: nn.Module) -> bool:
@@ -208,9 +261,21 @@ def load_detector(package: ModelPackage, device: str = "cpu") -> Detector:
         key: value.float() if value.is_floating_point() else value
         for key, value in load_file(package.weights).items()
     }
+    projection = take_projection(state)
     try:
         backbone.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise PackageError(f"{package.weights} does not fit {manifest.architecture}") from error
-    detector = Detector(backbone, manifest.normalization).eval().to(device)
+    detector = Detector(backbone, manifest.normalization, projection).eval().to(device)
     return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def take_projection(state: dict[str, torch.Tensor]) -> nn.Linear | None:
+    """Remove the projection from a package's weights and return it; None where there is none."""
+    taken = {key: state.pop(key) for key in list(state) if key.startswith(PROJECTION)}
+    if not taken:
+        return None
+    weight, bias = taken[f"{PROJECTION}weight"].float(), taken[f"{PROJECTION}bias"].float()
+    projection = nn.Linear(weight.shape[1], weight.shape[0])
+    projection.load_state_dict({"weight": weight, "bias": bias})
+    return projection

@@ -80,6 +80,21 @@ class OperatingPoint(Frozen):
     recheck: Recheck | None = None
 
 
+class EmbeddingSpec(Frozen):
+    """The graph's output `embedding`: where a photo lies among those that it was fitted on.
+
+    Whitened principal components of what the linear heads read; of several networks each counts
+    alike. On the photos of the fit every component has mean 0 and variance 1.
+    """
+
+    dim: int = Field(gt=0)
+    # Which photos: a split of the data set.
+    fitted_on: str
+    photos: int = Field(gt=1)
+    # Share of the features' variance that the components hold together.
+    explained_variance: float = Field(ge=0, le=1)
+
+
 class FileEntry(Frozen):
     """One file of the package, beside `model.json`."""
 
@@ -132,6 +147,8 @@ class ModelManifest(Frozen):
     recheck: Recheck | None = None
     # What a marketplace may choose instead of `thresholds` and `recheck`, by budget.
     operating_points: tuple[OperatingPoint, ...] = ()
+    # Absent in packages made before it: their graph has no such output.
+    embedding: EmbeddingSpec | None = None
     files: PackageFiles
     training: TrainingRecord
     # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.

@@ -10,7 +10,7 @@ Needs torch: import it only where torch is installed.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -24,6 +24,18 @@ STAGES = (1, 2, 3, 4)
 _EPSILON = 1e-5
 # Standardised statistics beyond this count no further: no single channel may decide.
 LIMIT = 6.0
+
+
+class Reading(NamedTuple):
+    """What one pass over N photos finds.
+
+    `logits` `[N, 1]`; `pooled` `[N, F]`, what the linear head reads; `evidence` `[N, h, w]`, where
+    it was asked for.
+    """
+
+    logits: torch.Tensor
+    pooled: torch.Tensor
+    evidence: torch.Tensor | None
 
 
 class StatisticsNetwork(nn.Module):
@@ -58,17 +70,26 @@ class StatisticsNetwork(nn.Module):
         """Return the statistics `[N, F]` as they are: each stage's means, then its deviations."""
         return _joined(_moments(features) for features in self._stages(images))
 
-    def explained(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits `[N, 1]` and their evidence `[N, h, w]` on the coarsest stage's cells.
+    def read(self, images: torch.Tensor, *, evidence: bool) -> Reading:
+        """Return logits, standardised statistics and evidence on the coarsest stage's cells.
 
-        Exact, as a class activation map is: a mean is one over cells, and a standard deviation is
-        the mean of (x - mean)^2 / deviation. So the map's mean plus the head's bias is the logit.
-        Bringing a finer stage to the coarser grid can shift its mean where the sides do not divide;
-        the difference is given back to all cells alike.
+        The evidence is exact, as a class activation map is: a mean is one over cells, and a
+        standard deviation is the mean of (x - mean)^2 / deviation. So the map's mean plus the
+        head's bias is the logit. Bringing a finer stage to the coarser grid can shift its mean
+        where the sides do not divide; the difference is given back to all cells alike.
         """
         stages = list(self._stages(images))
         moments = [_moments(features) for features in stages]
         standardised = self._clipped(_joined(moments))
+        cells = self._evidence(stages, moments, standardised) if evidence else None
+        return Reading(self.classifier(standardised), standardised, cells)
+
+    def _evidence(
+        self,
+        stages: Sequence[torch.Tensor],
+        moments: Sequence[torch.Tensor],
+        standardised: torch.Tensor,
+    ) -> torch.Tensor:
         weights = self.classifier.weight[0]
         # What one unit of a statistic adds, and what its standardised value adds beyond that.
         raw = _joined(moments) - self.center
@@ -80,8 +101,7 @@ class StatisticsNetwork(nn.Module):
             maps.append(_cells(features, moment, slope[:, start:end], self.center[start:end]))
             start = end
         grid = maps[-1].shape[-2:]
-        evidence = torch.stack([on_grid(each, grid) for each in maps]).sum(0)
-        return self.classifier(standardised), evidence
+        return torch.stack([on_grid(each, grid) for each in maps]).sum(0)
 
     @torch.no_grad()
     def start_from(

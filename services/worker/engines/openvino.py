@@ -1,9 +1,11 @@
 """CPU engine: the package's OpenVINO graph."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import openvino as ov
 
-from services.worker.engines.port import Evidence, Images, Logits
+from services.worker.engines.port import Embeddings, Evidence, Images, Predictions
 from shared.ml.package import ModelPackage
 
 BATCH_SIZE = 16
@@ -33,29 +35,48 @@ class OpenVinoEngine:
             self._requests[size] = compiled.create_infer_request()
         hint = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.name = f"openvino-cpu-{hint.get_type_name()}"
-        self._explains = any("evidence" in output.get_names() for output in compiled.outputs)
+        outputs = {name for output in compiled.outputs for name in output.get_names()}
+        self._explains, self._embeds = "evidence" in outputs, "embedding" in outputs
 
-    def predict(self, images: Images) -> Logits:
+    def predict(self, images: Images) -> Predictions:
         """Run one forward pass, or a few single ones for a small remainder."""
         count = len(images)
         # A padded pass costs as much as a full one: under a quarter of it singles are cheaper.
         if count * 4 <= self.batch_size:
-            return np.concatenate([self._run(1, images[i : i + 1]) for i in range(count)])
+            return _joined([self._run(1, images[i : i + 1]) for i in range(count)])
         if count < self.batch_size:
             padded = np.zeros((self.batch_size, *self._shape), np.uint8)
             padded[:count] = images
             images = padded
-        return self._run(self.batch_size, images)[:count]
+        return _first(count, self._run(self.batch_size, images))
 
     def explain(self, image: Images) -> tuple[float, Evidence] | None:
         """See `Engine.explain`."""
         if not self._explains:
             return None
-        logit = float(self._run(1, image[None])[0])
+        logit = float(self._run(1, image[None]).logits[0])
         return logit, np.array(self._requests[1].get_tensor("evidence").data[0], dtype=np.float32)
 
-    def _run(self, size: int, images: Images) -> Logits:
+    def _run(self, size: int, images: Images) -> Predictions:
         request = self._requests[size]
         request.infer([images], share_inputs=True)
-        # The tensor is the request's own buffer: copy before the next pass overwrites it.
-        return np.array(request.get_tensor("logits").data, dtype=np.float32).reshape(size)
+        # The tensors are the request's own buffers: copy before the next pass overwrites them.
+        logits = np.array(request.get_tensor("logits").data, dtype=np.float32).reshape(size)
+        if not self._embeds:
+            return Predictions(logits, None)
+        return Predictions(logits, np.array(request.get_tensor("embedding").data, dtype=np.float32))
+
+
+def _first(count: int, found: Predictions) -> Predictions:
+    embeddings = None if found.embeddings is None else found.embeddings[:count]
+    return Predictions(found.logits[:count], embeddings)
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    embeddings: list[Embeddings] = [
+        part.embeddings for part in parts if part.embeddings is not None
+    ]
+    return Predictions(
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate(embeddings) if embeddings else None,
+    )

@@ -1,5 +1,6 @@
 """The engine port."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +9,19 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 Evidence = NDArray[np.float32]
+Embeddings = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a forward pass says of N photos.
+
+    `logits` is float32 [N]; `embeddings` is float32 [N, D], None for a package without that output
+    (see `shared.ml.spec.EmbeddingSpec`).
+    """
+
+    logits: Logits
+    embeddings: Embeddings | None
 
 
 class Engine(Protocol):
@@ -18,8 +32,8 @@ class Engine(Protocol):
     # Images of one forward pass at most.
     batch_size: int
 
-    def predict(self, images: Images) -> Logits:
-        """Return float32 logits [N], in order, of uint8 RGB [N, H, W, 3]; N is ≤ `batch_size`."""
+    def predict(self, images: Images) -> Predictions:
+        """Return what it finds, in order, in uint8 RGB [N, H, W, 3]; N is ≤ `batch_size`."""
 
     def explain(self, image: Images) -> tuple[float, Evidence] | None:
         """Return the logit of one photo uint8 `[H, W, 3]` and its evidence float32 `[h, w]`.

@@ -2,7 +2,7 @@
 
 import threading
 
-from services.worker.engines.port import Engine, Evidence, Images, Logits
+from services.worker.engines.port import Engine, Evidence, Images, Predictions
 
 
 class SerialEngine:
@@ -14,7 +14,7 @@ class SerialEngine:
         self.name = engine.name
         self.batch_size = engine.batch_size
 
-    def predict(self, images: Images) -> Logits:
+    def predict(self, images: Images) -> Predictions:
         """See `Engine.predict`."""
         with self._lock:
             return self._engine.predict(images)

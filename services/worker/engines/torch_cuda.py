@@ -1,9 +1,8 @@
 """GPU engine: the package's weights in torch, in half precision on CUDA."""
 
-import numpy as np
 import torch
 
-from services.worker.engines.port import Evidence, Images, Logits
+from services.worker.engines.port import Evidence, Images, Predictions
 from shared.ml.network import has_evidence, load_detector
 from shared.ml.package import ModelPackage
 
@@ -32,17 +31,20 @@ class TorchEngine:
         )
 
     @torch.inference_mode()
-    def predict(self, images: Images) -> Logits:
+    def predict(self, images: Images) -> Predictions:
         """Run one forward pass over `images` padded to the next power of two."""
         count = len(images)
         staged = self._staging[: _bucket(count)]
         staged[:count].copy_(torch.from_numpy(images))
         on_device = staged.to(self._device, non_blocking=True)
         with torch.autocast(self._device.type, torch.float16, self._device.type == "cuda"):
-            logits = self._network(on_device)
+            logits, pooled = self._network.pooled(on_device)
+        embedding = self._network.embedding(pooled)
         # Reading the result waits for the copy and the pass: the staging buffer is free again.
-        result: Logits = logits[:count].float().cpu().numpy().astype(np.float32)
-        return result
+        return Predictions(
+            logits[:count].float().cpu().numpy(),
+            None if embedding is None else embedding[:count].cpu().numpy(),
+        )
 
     @torch.inference_mode()
     def explain(self, image: Images) -> tuple[float, Evidence] | None:

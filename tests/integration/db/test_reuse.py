@@ -14,6 +14,8 @@ from shared.db.reuse import Basis, find_standing
 
 SETTINGS = {"thresholds": {"ai_above": 0.97, "real_below": 0.1}, "package_sha256": None}
 BASIS = Basis("m1", SETTINGS)
+# Exact in single precision, as the column is.
+EMBEDDING = (0.5, -1.25, *[0.0] * 14)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def judge(
         evidence = [{"kind": "reencode", "flipped": False}, *findings]
         outcome = Judged(
             image_id, basis.model_version, Label.REAL, 0.1, 0.9, -2.125, evidence,
-            basis.judged_with, reused_from,
+            basis.judged_with, reused_from, EMBEDDING, 85,
         )  # fmt: skip
         assert settle(session, lease.id, [outcome])[0] == [image_id]
 
@@ -58,7 +60,7 @@ def test_the_same_bytes_on_the_same_basis_have_the_whole_verdict(sessions, tenan
     assert standing(sessions, second, other) == [
         Judged(
             second, "m1", Label.REAL, 0.1, 0.9, -2.125,
-            [{"kind": "reencode", "flipped": False}], SETTINGS, first,
+            [{"kind": "reencode", "flipped": False}], SETTINGS, first, EMBEDDING, 85,
         )
     ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The real way from photos to package, small."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from services.training.data import read_manifest
+from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.evaluate import headline
+from services.training.export import PARITY_TOLERANCE, openvino_predictor
 from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
 from services.training.pipeline import package, prepare, train
 from services.training.reevaluate import differences, reevaluate
@@ -38,7 +41,7 @@ def quiet(*_):
     pass
 
 
-def test_photos_become_a_package_that_judges(config, settings, dataset):
+def test_photos_become_a_package_that_judges(config, settings, dataset, tmp_path):
     """Train, calibrate, evaluate, package; then the package alone repeats the evaluation."""
     run = prepare(config, settings)
     train(run, quiet)
@@ -79,6 +82,35 @@ def test_photos_become_a_package_that_judges(config, settings, dataset):
     assert len(evaluation["plots"]) == 4
     assert "| test_unseen_source | q40 | looker |" in card
     assert judge(10.0, manifest).probability > judge(-10.0, manifest).probability
+    _an_older_package_gets_the_same_embedding(found, dataset, tmp_path)
+
+
+def _an_older_package_gets_the_same_embedding(found, dataset, tmp_path):
+    """`embed` takes the package alone: the weights stay as they are, and so do the logits."""
+    manifest = found.manifest
+    assert manifest.embedding.photos == manifest.training.n_calibration
+    again = embed_package(found.directory, dataset, tmp_path / "embedded", "0.0.1-test")
+    assert again.embedding == manifest.embedding
+    assert (again.version, again.metrics) == ("0.0.1-test", manifest.metrics)
+    package = load_package(tmp_path / "embedded")
+    before, after = load_file(found.weights), load_file(package.weights)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    spec = manifest.preprocess
+    images = np.random.default_rng(0).integers(
+        0, 256, (4, spec.height, spec.width, 3), dtype=np.uint8
+    )
+    logits = [openvino_predictor(each.openvino_xml)(images) for each in (found, package)]
+    assert np.abs(logits[0] - logits[1]).max() < PARITY_TOLERANCE
+    assert "## Embedding" in (tmp_path / "embedded" / "MODEL_CARD.md").read_text()
+
+    other = tmp_path / "other"
+    shutil.copytree(dataset, other)
+    lines = (other / "manifest.csv").read_text().splitlines(keepends=True)
+    lines.remove(next(line for line in lines if ",val," in line))
+    (other / "manifest.csv").write_text("".join(lines))
+    with pytest.raises(TrainingError, match="the package was calibrated on"):
+        embed_package(found.directory, other)
 
 
 def test_a_stopped_run_continues_to_the_same_weights(config, settings):

@@ -63,7 +63,7 @@ def test_an_engine_that_returns_too_few_logits_gives_no_verdict_away():
     batcher = MicroBatcher(lambda images: first_pixel(images)[:-1], 2, 60)
     futures = [batcher.submit(image(value)) for value in range(2)]
     for future in futures:
-        with pytest.raises(BatchError, match="logits"):
+        with pytest.raises(BatchError, match="images gave 0 results"):
             future.result(5)
     batcher.close()
 

@@ -51,7 +51,9 @@ def test_both_engines_explain_the_logit_that_they_predict(tmp_path):
     maps = []
     for engine in (OpenVinoEngine(package, batch_size=4), TorchEngine(package, 4, "cpu")):
         result = explain(data, package, engine)
-        assert result.logit == pytest.approx(float(engine.predict(pixels[None])[0]), abs=1e-3)
+        assert result.logit == pytest.approx(
+            float(engine.predict(pixels[None]).logits[0]), abs=1e-3
+        )
         assert result.cells.shape == (3, 3)
         assert result.cells.mean() == pytest.approx(result.logit, abs=1e-4)
         assert result.png.startswith(b"\x89PNG")
@@ -60,13 +62,15 @@ def test_both_engines_explain_the_logit_that_they_predict(tmp_path):
 
 
 def test_a_package_without_evidence_serves_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.training.export.has_evidence", lambda _: False)
+    monkeypatch.setattr("shared.ml.network.has_evidence", lambda _: False)
     package = small_package(tmp_path)
     monkeypatch.setattr("services.worker.engines.torch_cuda.has_evidence", lambda _: False)
     data = samples()[0][1]
     pixels = preprocess(data, SPEC)
     cpu, gpu = OpenVinoEngine(package, batch_size=4), TorchEngine(package, 4, "cpu")
-    assert cpu.predict(pixels[None]) == pytest.approx(gpu.predict(pixels[None]), abs=0.02)
+    assert cpu.predict(pixels[None]).logits == pytest.approx(
+        gpu.predict(pixels[None]).logits, abs=0.02
+    )
     for engine in (cpu, gpu):
         with pytest.raises(NoEvidenceError, match=package.manifest.version):
             explain(data, package, engine)

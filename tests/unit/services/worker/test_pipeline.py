@@ -13,6 +13,7 @@ from shared.core.errors import StorageError
 from shared.core.ids import new_id
 from shared.db.leases import LeasedImage
 from shared.db.results import Failed, Judged
+from shared.ml.encoder_quality import encoder_quality
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge, settle
 from shared.ml.preprocess import preprocess
@@ -77,6 +78,11 @@ def test_sample_photos_are_judged_in_order(pipeline, store, package):
     assert told["thresholds"]["ai_above"] == package.manifest.thresholds.ai_above
     assert told["preprocess"]["resize_short"] == package.manifest.preprocess.resize_short
     assert told["provenance"]["conclusive"] == "trusted"
+    qualities = [encoder_quality(data) for _, data in samples()]
+    assert [outcome.encoder_quality for outcome in outcomes] == qualities
+    assert all(qualities)
+    dim = package.manifest.embedding.dim if package.manifest.embedding else None
+    assert {outcome.embedding and len(outcome.embedding) for outcome in outcomes} == {dim}
 
 
 def test_a_photo_gets_the_same_logit_alone_and_in_any_batch(pipeline, store):
@@ -141,13 +147,13 @@ def test_a_photo_near_a_threshold_is_judged_twice(store, package, engine):
     looked = 0
     for data, outcome in zip(photos, outcomes, strict=True):
         pixels = preprocess(data, manifest.preprocess)
-        first = judge(float(engine.predict(pixels[None])[0]), manifest)
+        first = judge(float(engine.predict(pixels[None]).logits[0]), manifest)
         assert outcome.logit == pytest.approx(first.logit, abs=1e-3)
         if first.label == "uncertain":
             assert outcome.evidence == []
             continue
         looked += 1
-        second = float(engine.predict(reencode(pixels, 75)[None])[0])
+        second = float(engine.predict(reencode(pixels, 75)[None]).logits[0])
         assert outcome.label == settle(first, second, manifest).label
         (entry,) = outcome.evidence
         assert entry["flipped"] is (outcome.label == "uncertain")

@@ -30,19 +30,20 @@ def engine(request, package):
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
 def test_padding_changes_no_logit(engine, arrays, count):
     whole = engine.predict(arrays[:8])
-    assert engine.predict(arrays[:count]) == pytest.approx(whole[:count], abs=1e-3)
+    part = engine.predict(arrays[:count])
+    assert part.logits == pytest.approx(whole.logits[:count], abs=1e-3)
 
 
 def test_results_do_not_share_memory_with_the_next_pass(engine, arrays):
-    first = engine.predict(arrays[:8])
+    first = engine.predict(arrays[:8]).logits
     kept = first.copy()
     engine.predict(arrays[:8][::-1].copy())
     assert np.array_equal(first, kept)
 
 
 def test_the_engines_agree(package, arrays):
-    cpu = OpenVinoEngine(package, batch_size=8).predict(arrays[:8])
-    torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8])
+    cpu = OpenVinoEngine(package, batch_size=8).predict(arrays[:8]).logits
+    torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8]).logits
     assert cpu == pytest.approx(torch, abs=0.02)
 
 
