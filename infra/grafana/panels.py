@@ -198,7 +198,8 @@ def _options(panel: Panel) -> Json:
 
 
 def _target(panel: Panel, query: Query, index: int) -> Json:
-    is_now = panel.kind in {"bargauge", "table"}
+    # What is counted over the whole chosen time is one number, not a curve.
+    is_now = panel.kind in {"bargauge", "table"} or "$__range" in query.expr
     formats = {"heatmap": "heatmap", "table": "table"}
     return {
         "refId": chr(ord("A") + index),

@@ -54,8 +54,11 @@ class Sweeps:
         """Check the invariants, log violations, drop old rows and keys; returns the counts."""
         with self.sessions.begin() as session:
             violations = check_invariants(session)
+            stuck = stuck_images(session, self.settings.maintenance_stuck_after_seconds)
             purged = outbox.purge_sent(session, self.settings.maintenance_outbox_kept_seconds)
             idempotency.purge(session)
+        for reason, number in stuck.items():
+            metrics.STUCK.labels(reason).set(number)
         for name, count in violations.items():
             metrics.VIOLATIONS.labels(name).set(count)
             if count:
@@ -69,15 +72,12 @@ class Sweeps:
         with self.sessions() as session:
             unsent, age = outbox.backlog(session)
             state = queue_state(session)
-            stuck = stuck_images(session, self.settings.maintenance_stuck_after_seconds)
         metrics.OUTBOX_UNSENT.set(unsent)
         metrics.OUTBOX_AGE.set(age)
         metrics.IMAGES.labels("queued").set(state.queued)
         metrics.IMAGES.labels("running").set(state.running)
         metrics.OLDEST.labels("direct").set(state.oldest)
         metrics.OLDEST.labels("bulk").set(state.oldest_bulk)
-        for reason, number in stuck.items():
-            metrics.STUCK.labels(reason).set(number)
 
     def _rescue_leases(self) -> None:
         with self.sessions.begin() as session:

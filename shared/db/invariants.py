@@ -56,30 +56,37 @@ class QueueState:
     oldest_bulk: float
 
 
-_QUEUE = text("""
-SELECT count(*) FILTER (WHERE i.status = 'queued') AS queued,
-    count(*) FILTER (WHERE i.status = 'running') AS running,
-    coalesce(extract(epoch FROM now() - min(i.created_at)
-        FILTER (WHERE i.status = 'queued' AND j.kind <> 'catalog')), 0) AS oldest,
-    coalesce(extract(epoch FROM now() - min(i.created_at)
-        FILTER (WHERE i.status = 'queued' AND j.kind = 'catalog')), 0) AS oldest_bulk
-FROM images i JOIN jobs j ON j.id = i.job_id WHERE i.status IN ('queued', 'running')
+_OPEN = text("""
+SELECT count(*) FILTER (WHERE status = 'queued') AS queued,
+    count(*) FILTER (WHERE status = 'running') AS running
+FROM images WHERE status IN ('queued', 'running')
+""")
+
+# A job's photos are as old as it is; the index of open jobs leads to the oldest at once.
+_OLDEST = text("""
+SELECT extract(epoch FROM now() - j.created_at) FROM jobs j JOIN images i ON i.job_id = j.id
+WHERE j.status IN ('queued', 'running') AND i.status = 'queued' AND (j.kind = 'catalog') = :bulk
+ORDER BY j.created_at LIMIT 1
 """)
 
 # An image may be stuck for more than one reason, so these are not to be added up.
 _STUCK = text("""
-SELECT count(*) FILTER (WHERE i.status = 'running' AND i.lease_expires_at < now() - :patience)
-        AS lease_expired,
-    count(*) FILTER (WHERE i.crashes >= 2) AS crashing,
-    count(*) FILTER (WHERE j.kind <> 'catalog' AND i.created_at < now() - :patience) AS waiting
-FROM images i JOIN jobs j ON j.id = i.job_id WHERE i.status IN ('queued', 'running')
+SELECT
+    (SELECT count(*) FROM images
+        WHERE status = 'running' AND lease_expires_at < now() - :patience) AS lease_expired,
+    (SELECT count(*) FROM images
+        WHERE status IN ('queued', 'running') AND crashes >= 2) AS crashing,
+    (SELECT count(*) FROM jobs j JOIN images i ON i.job_id = j.id
+        WHERE j.status IN ('queued', 'running') AND j.kind <> 'catalog'
+        AND j.created_at < now() - :patience AND i.status IN ('queued', 'running')) AS waiting
 """)
 
 
 def queue_state(session: Session) -> QueueState:
     """Count what is open and tell how long the oldest photos have waited."""
-    row = session.execute(_QUEUE).one()
-    return QueueState(row.queued, row.running, float(row.oldest), float(row.oldest_bulk))
+    row = session.execute(_OPEN).one()
+    ages = [session.execute(_OLDEST, {"bulk": bulk}).scalar() or 0 for bulk in (False, True)]
+    return QueueState(row.queued, row.running, float(ages[0]), float(ages[1]))
 
 
 def stuck_images(session: Session, patience_seconds: float) -> dict[str, int]:

@@ -17,9 +17,9 @@ from shared.core.errors import QueueUnavailable
 from shared.core.ids import new_id
 from shared.db import feedback, keys
 from shared.db.engine import SessionFactory
-from shared.db.invariants import queue_state, stuck_images
+from shared.db.invariants import QueueState, queue_state, stuck_images
 from shared.db.jobs import NewImage, NewJob, insert_job
-from shared.db.models import Verdict
+from shared.db.models import Catalog, Verdict
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from tests.support.processes import wait_until
@@ -88,40 +88,71 @@ def sample(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
-def test_a_photo_is_stuck_for_the_reason_that_holds_it(sessions):
-    waiting, leased, crashing, fresh = job(sessions, "acme", 4)
-    old = timedelta(minutes=20)
+def age(sessions: SessionFactory, image_id: object, minutes: int) -> None:
+    """Make an image's job so much older."""
+    query = "UPDATE jobs SET created_at = now() - :age FROM images i"
+    query += " WHERE i.job_id = jobs.id AND i.id = :id"
     with sessions.begin() as session:
-        ago = session.execute(text("SELECT now() - :old"), {"old": old}).scalar_one()
-    change(sessions, waiting, created_at=ago)
+        session.execute(text(query), {"age": timedelta(minutes=minutes), "id": image_id})
+
+
+def test_a_photo_is_stuck_for_the_reason_that_holds_it(sessions):
+    (waiting,), (leased, crashing, fresh) = job(sessions, "acme"), job(sessions, "acme", 3)
+    age(sessions, waiting, 20)
+    with sessions() as session:
+        ago = session.execute(text("SELECT now() - interval '20 minutes'")).scalar_one()
     change(sessions, leased, status="running", lease_id=new_id(), lease_expires_at=ago)
     change(sessions, crashing, crashes=2)
     with sessions() as session:
         assert stuck_images(session, 900) == {"lease_expired": 1, "crashing": 1, "waiting": 1}
         assert stuck_images(session, 1800) == {"lease_expired": 0, "crashing": 1, "waiting": 0}
-        state = queue_state(session)
-    assert (state.queued, state.running, state.oldest_bulk) == (3, 1, 0.0)
-    assert 1200 <= state.oldest < 1260
     # What is terminal is not stuck, however old.
+    change(sessions, leased, lease_id=None, lease_expires_at=None, status="queued")
     for image_id in (waiting, leased, crashing, fresh):
-        change(sessions, image_id, lease_id=None, lease_expires_at=None, status="queued")
         judge(sessions, image_id, Label.REAL)
     with sessions() as session:
         assert set(stuck_images(session, 0).values()) == {0}
 
 
+def test_catalogs_photos_have_an_age_of_their_own_and_may_wait(sessions):
+    (direct,) = job(sessions, "acme")
+    with sessions.begin() as session:
+        tenant_id = keys.get_or_create_tenant(session, "acme")
+        catalog = Catalog(tenant_id=tenant_id, format="csv", manifest_key="k", request_id="r")
+        session.add(catalog)
+        session.flush()
+        bulk = NewJob(
+            tenant_id, "request", [image(), image()], kind=JobKind.CATALOG, catalog_id=catalog.id
+        )
+        insert_job(session, bulk)
+        session.execute(
+            text("UPDATE jobs SET created_at = now() - interval '1 hour' WHERE kind = 'catalog'")
+        )
+    age(sessions, direct, 2)
+    with sessions() as session:
+        state = queue_state(session)
+        assert stuck_images(session, 900)["waiting"] == 0
+    assert (state.queued, state.running) == (3, 0)
+    assert 120 <= state.oldest < 180
+    assert 3600 <= state.oldest_bulk < 3660
+
+
+def test_an_empty_queue_has_no_age(sessions):
+    with sessions() as session:
+        assert queue_state(session) == QueueState(0, 0, 0.0, 0.0)
+
+
 def test_the_measures_reach_the_metrics(sweeps, sessions):
     (stuck,) = job(sessions, "acme")
-    with sessions.begin() as session:
-        ago = session.execute(text("SELECT now() - interval '1 hour'")).scalar_one()
-    change(sessions, stuck, created_at=ago)
+    age(sessions, stuck, 60)
     sweeps.measure()
+    sweeps.check()
     assert sample("detector_images_stuck", reason="waiting") == 1
     assert sample("detector_images_stuck", reason="lease_expired") == 0
     assert sample("detector_images_open", status="queued") == 1
-    age = sample("detector_images_oldest_queued_seconds", queue="direct")
-    assert age is not None
-    assert 3600 <= age < 3660
+    oldest = sample("detector_images_oldest_queued_seconds", queue="direct")
+    assert oldest is not None
+    assert 3600 <= oldest < 3660
     assert sample("detector_images_oldest_queued_seconds", queue="bulk") == 0
 
 

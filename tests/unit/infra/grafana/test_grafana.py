@@ -83,6 +83,14 @@ def test_panels_flow_into_lines_of_24_columns():
     assert places == [(0, 0), (0, 1), (10, 1), (0, 6), (0, 12), (0, 13)]
 
 
+def test_the_metrics_of_an_expression_are_found_with_their_labels():
+    expression = """
+        sum by (le, route) (rate(a_bucket{x="sum(b)",y!~"{z}"}[5m])) / on (job) group_left c:d
+        or label_replace(vector(0), "job", "worker", "", "") and max without (q) (e) > bool 0.5
+    """
+    assert selectors(expression) == {"a_bucket": {"x", "y"}, "c:d": set(), "e": set()}
+
+
 def test_the_data_source_has_the_uid_that_everything_names():
     (source,) = read("datasources/prometheus.yml")["datasources"]
     assert {"type": source["type"], "uid": source["uid"]} == DATASOURCE
