@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ORDINARY_SPLIT = "val"
 UNSEEN_SPLIT = "test_unseen_generator"
 _ORDINARY_PHOTOS, _SHIFTED_PHOTOS = 160, 80
+# Most photos of a shop are real, whatever a split's shares are.
+_REAL_SHARE = 0.85
 _BATCH = 16
 _LOW_QUALITY = 45
 _WAIT_SECONDS = 120.0
@@ -26,31 +28,39 @@ _WAIT_SECONDS = 120.0
 
 def judge_ordinary(client: "DetectorClient", folder: Path, rng: Random) -> "list[JudgedPhoto]":
     """Have a sample of the validation photos judged."""
-    return _judge(client, _sample(folder, ORDINARY_SPLIT, _ORDINARY_PHOTOS, rng))
+    return _judge(client, _ordinary(folder, _ORDINARY_PHOTOS, rng))
 
 
 def judge_unseen(client: "DetectorClient", folder: Path, rng: Random) -> "list[JudgedPhoto]":
     """Have photos of generators judged that the model has never seen."""
-    return _judge(client, _sample(folder, UNSEEN_SPLIT, _SHIFTED_PHOTOS, rng))
+    return _judge(client, _sample(folder, UNSEEN_SPLIT, "ai_generated", _SHIFTED_PHOTOS, rng))
 
 
 def judge_low_quality(client: "DetectorClient", folder: Path, rng: Random) -> "list[JudgedPhoto]":
     """Have validation photos judged that were encoded again as JPEG of quality 45."""
-    photos = _sample(folder, ORDINARY_SPLIT, _SHIFTED_PHOTOS, rng)
+    photos = _ordinary(folder, _SHIFTED_PHOTOS, rng)
     return _judge(client, [Photo(photo.name, _encoded_again(photo)) for photo in photos])
 
 
-def _sample(folder: Path, split: str, size: int, rng: Random) -> list[Photo]:
+def _ordinary(folder: Path, size: int, rng: Random) -> list[Photo]:
+    real = round(size * _REAL_SHARE)
+    photos = _sample(folder, ORDINARY_SPLIT, "real", real, rng)
+    return photos + _sample(folder, ORDINARY_SPLIT, "ai_generated", size - real, rng)
+
+
+def _sample(folder: Path, split: str, label: str, size: int, rng: Random) -> list[Photo]:
     manifest = folder / "manifest.csv"
     try:
         with manifest.open(newline="", encoding="utf-8") as lines:
-            rows = [row for row in csv.DictReader(lines) if row.get("split") == split]
+            wanted = {"split": split, "label": label}
+            rows = [row for row in csv.DictReader(lines) if wanted.items() <= row.items()]
     except OSError as error:
         fail(f"{manifest}: {error.strerror or error}.")
     paths = [folder / row["file"] for row in rows if row.get("file")]
     there = [path for path in paths if path.is_file()]
     if len(there) < size // 4:
-        fail(f"{manifest} lists {len(there)} photos of split {split!r} that are there: too few.")
+        what = f"{label} photos of split {split!r}"
+        fail(f"{manifest} lists {len(there)} {what} that are there: too few.")
     chosen = rng.sample(there, min(size, len(there)))
     return [Photo(path.name, path) for path in chosen]
 

@@ -39,9 +39,9 @@ def print_overview(overview: "DriftOverview") -> None:
     else:
         say("no check has had enough photos yet.")
     last = overview.last_run
-    if last is None:
+    if last is None and not overview.data:
         say("no window has been checked; is the drift service running?")
-    else:
+    elif last is not None:
         window = f"{shown(last.window_start)} to {shown(last.window_end)}"
         say(f"last check: {shown(last.finished_at)}, window {window}: {last.status.value}")
 

@@ -111,7 +111,8 @@ def mixes(report: DriftReportDetail) -> Element:
     parts: list[Child] = []
     for chart in report.charts.mixes:
         shift = shifts.get(chart.dimension)
-        parts.append(el("h3", DIMENSION_WORDS[chart.dimension].capitalize()))
+        name = DIMENSION_WORDS[chart.dimension]
+        parts.append(el("h3", name[0].upper() + name[1:]))
         if shift is not None:
             text = f"{shift.moved_share:.1%} of the photos moved between values"
             if shift.explained is not None:

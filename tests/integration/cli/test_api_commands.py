@@ -114,6 +114,40 @@ def test_what_cannot_be_is_refused_before_or_by_the_gateway(detector, judged):
     assert (unwritable.code, "/nonexistent" in unwritable.err) == (2, True)
 
 
+def test_a_datasets_photos_are_judged_and_copied_for_a_rehearsal(
+    detector, system, database, tmp_path, monkeypatch
+):
+    rows = ["file,split,label"]
+    for number, (split, label) in enumerate(
+        [("val", "real")] * 34 + [("val", "ai_generated")] * 6
+        + [("test_unseen_generator", "ai_generated")] * 20
+    ):  # fmt: skip
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(100 + number))
+        rows.append(f"{number}.jpg,{split},{label}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    for name, value in system.servers.environment().items():
+        monkeypatch.setenv(name, value)
+    # No drift service runs here.
+    done = detector("drift", "simulate", "--dataset", tmp_path, "--timeout", 1)
+    assert (done.code, "has not checked" in done.err) == (1, True), done.err
+    with database() as session:
+        found = session.execute(
+            text("""
+            SELECT v.model_version, count(*), count(DISTINCT i.sha256),
+                count(*) FILTER (WHERE i.object_key NOT LIKE 'synthetic/%')
+            FROM verdicts v JOIN images i ON i.id = v.image_id
+            JOIN tenants t ON t.id = i.tenant_id
+            WHERE t.name = 'drift-simulation' GROUP BY v.model_version
+            """)
+        ).all()
+    # Nothing is left under the name of the model that judged them.
+    ((version, verdicts, photos, stored),) = found
+    assert version.startswith("drift-simulation-generator-")
+    assert (photos, stored) == (60, verdicts)
+    assert verdicts > 10_000
+    assert detector("drift", "simulate", "--clean").code == 0
+
+
 def test_a_webhook_is_registered_tried_changed_and_removed(detector, receiver):
     created = detector("webhooks", "create", receiver.url, "--event", "job.completed")
     webhook = created.out.strip()

@@ -167,5 +167,5 @@ def test_a_simulation_that_nobody_checks_says_so(drift, system, monkeypatch):
 def test_a_dataset_without_photos_is_refused(drift, tmp_path):
     refused = drift("simulate", "--dataset", tmp_path)
     assert (refused.code, "manifest.csv" in refused.err) == (2, True)
-    Path(tmp_path / "manifest.csv").write_text("file,split\nimages/a.jpg,val\n")
+    Path(tmp_path / "manifest.csv").write_text("file,split,label\nimages/a.jpg,val,real\n")
     assert "too few" in drift("simulate", "--dataset", tmp_path).err
