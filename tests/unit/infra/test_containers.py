@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from fastapi.routing import APIRoute
 from jsonschema import Draft7Validator
 
+from services.drift.settings import DriftSettings
 from services.gateway.routes import operation
 from services.gateway.settings import GatewaySettings
 from services.ingest.settings import IngestSettings
@@ -39,6 +41,7 @@ TARGETS = {
     "maintenance",
     "webhooks",
     "ingest",
+    "drift",
     "ui",
     "migrate",
     "mlflow",
@@ -51,16 +54,19 @@ SETTINGS: dict[str, type[BaseAppSettings]] = {
     "maintenance": MaintenanceSettings,
     "webhooks": DispatcherSettings,
     "ingest": IngestSettings,
+    "drift": DriftSettings,
     "mlflow": BaseAppSettings,
 }
 CLIENT = {"DETECTOR_URL", "DETECTOR_API_KEY"}
+# Read by Grafana's provisioning alone.
+ALERTING = {"DETECTOR_ALERT_WEBHOOK_URL"}
 
 
 def _names(cls: type[BaseAppSettings]) -> set[str]:
     return {f"DETECTOR_{field.upper()}" for field in cls.model_fields}
 
 
-ALL_NAMES = CLIENT.union(*(_names(cls) for cls in SETTINGS.values()))
+ALL_NAMES = (CLIENT | ALERTING).union(*(_names(cls) for cls in SETTINGS.values()))
 
 
 @pytest.mark.parametrize("path", [COMPOSE, *OVERRIDES], ids=lambda path: path.name)
@@ -141,6 +147,7 @@ def test_ports_agree():
             "DETECTOR_INGEST_METRICS_PORT",
             IngestSettings.model_fields["ingest_metrics_port"],
         ),
+        "drift": ("DETECTOR_DRIFT_METRICS_PORT", DriftSettings.model_fields["drift_metrics_port"]),
         "ui": ("STREAMLIT_SERVER_PORT", None),
         "mlflow": ("MLFLOW_PORT", None),
     }
@@ -165,6 +172,7 @@ def test_services_listen_beyond_their_own_container():
         "maintenance": "DETECTOR_MAINTENANCE_METRICS_HOST",
         "webhooks": "DETECTOR_WEBHOOK_METRICS_HOST",
         "ingest": "DETECTOR_INGEST_METRICS_HOST",
+        "drift": "DETECTOR_DRIFT_METRICS_HOST",
         "ui": "STREAMLIT_SERVER_ADDRESS",
         "mlflow": "MLFLOW_HOST",
     }
@@ -192,13 +200,94 @@ def test_services_get_more_time_to_stop_than_they_take():
     assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > gateway
 
 
+# --- Monitoring
+
+
+def _mounts(name: str) -> dict[str, Path]:
+    """Return where files of the repository are in a container of others."""
+    bound = [entry.split(":") for entry in SERVICES[name]["volumes"] if entry.startswith("./")]
+    assert all(mode == "ro" for _, _, mode in bound)
+    return {inside: REPOSITORY_ROOT / outside for outside, inside, _ in bound}
+
+
+def _metrics_ports() -> dict[str, int]:
+    """Return the port of /metrics of every service of ours that has it."""
+    found = {"gateway": GatewaySettings.model_fields["gateway_port"].default}
+    for name, cls in SETTINGS.items():
+        for key, field in cls.model_fields.items():
+            if key.endswith("_metrics_port"):
+                found[name] = field.default
+    return found
+
+
+def test_prometheus_finds_every_container_of_every_service_with_metrics():
+    """By name: `--scale worker=4` makes four targets. No job is left for a service that is gone."""
+    mounts = _mounts("prometheus")
+    (flag,) = (c for c in SERVICES["prometheus"]["command"] if c.startswith("--config.file="))
+    path = flag.partition("=")[2]
+    config = yaml.safe_load(mounts[path].read_text())
+    found = {}
+    for job in config["scrape_configs"]:
+        for lookup in job.get("dns_sd_configs", []):
+            assert lookup["type"] == "A"
+            found |= dict.fromkeys(lookup["names"], lookup["port"])
+    assert found == _metrics_ports()
+    for name in found:
+        shared = set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"])
+        assert shared == {"backend"}, name  # two shared networks: every container twice
+    for pattern in config["rule_files"]:
+        folder, _, names = str(Path(path).parent / pattern).rpartition("/")
+        assert list(mounts[folder].glob(names))
+    assert any(entry.partition(":")[2] == "/prometheus" for entry in _named_volumes("prometheus"))
+
+
+def _named_volumes(name: str) -> list[str]:
+    volumes: list[str] = [e for e in SERVICES[name]["volumes"] if not e.startswith(".")]
+    assert {entry.partition(":")[0] for entry in volumes} <= set(read_compose(COMPOSE)["volumes"])
+    return volumes
+
+
+def test_grafana_finds_its_provisioning_dashboards_prometheus_and_receiver():
+    mounts, environment = _mounts("grafana"), SERVICES["grafana"]["environment"]
+    provisioning = mounts["/etc/grafana/provisioning"]
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/dashboards.yml").read_text())[
+        "providers"
+    ]
+    boards = mounts[provider["options"]["path"]]
+    home = Path(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (boards / home.name).is_file()
+    texts = [path.read_text() for path in provisioning.rglob("*.yml")]
+    asked = set(re.findall(r"(?<!\$)\$\{?(DETECTOR_\w+|GF_\w+)", "\n".join(texts)))
+    assert asked == ALERTING <= set(environment)
+    assert interpolate(environment["DETECTOR_ALERT_WEBHOOK_URL"]).startswith("http://")
+    assert "?" in environment["GF_SECURITY_ADMIN_PASSWORD"]
+
+
+@pytest.mark.parametrize(("name", "port"), [("prometheus", "9090"), ("grafana", "3000")])
+def test_monitoring_is_asked_where_it_listens(name: str, port: str):
+    (published,) = SERVICES[name]["ports"]
+    assert interpolate(published).rsplit(":", 1)[1] == port
+    assert f"http://127.0.0.1:{port}/" in SERVICES[name]["healthcheck"]["test"][-1]
+
+
+def test_any_number_of_workers_can_run():
+    for path in (COMPOSE, *OVERRIDES):
+        worker = read_compose(path)["services"].get("worker", {})
+        assert {"ports", "container_name", "hostname"} & set(worker) == set()
+
+
 # --- How the containers are run
 
 
 def test_build_targets_and_files_exist():
     builds = [service["build"] for service in OWN.values()]
     assert set(OWN) == {
-        *("gateway", "worker", "maintenance", "webhooks", "ingest"),
+        *("gateway", "worker", "maintenance", "webhooks", "ingest", "drift"),
         *("ui", "migrate", "mlflow"),
     }
     for build in builds:
@@ -220,10 +309,15 @@ def test_our_containers_have_no_rights_they_do_not_need(name: str):
 
 def test_what_is_reachable_is_so_only_from_this_machine():
     published = {name for name, service in SERVICES.items() if "ports" in service}
-    outside = {name for name, service in SERVICES.items() if "edge" in service["networks"]}
-    assert published == outside == {"gateway", "ui", "mlflow"}
-    # PUBLISH_ADDRESS may open gateway and web page to the network; the registry has no login.
-    assert SERVICES["mlflow"]["ports"][0].startswith("127.0.0.1:")
+    outside = {
+        name
+        for name, service in SERVICES.items()
+        if {"edge", "monitoring"} & set(service["networks"])
+    }
+    assert published == outside == {"gateway", "ui", "mlflow", "prometheus", "grafana"}
+    # PUBLISH_ADDRESS may open gateway, web page and Grafana to the network; these have no login.
+    for name in ("mlflow", "prometheus"):
+        assert SERVICES[name]["ports"][0].startswith("127.0.0.1:")
     for name in published:
         assert [interpolate(port).split(":")[0] for port in SERVICES[name]["ports"]] == [
             "127.0.0.1"
@@ -232,7 +326,7 @@ def test_what_is_reachable_is_so_only_from_this_machine():
 
 
 def test_services_wait_for_the_migration():
-    for name in ("gateway", "worker", "maintenance", "webhooks", "ingest"):
+    for name in ("gateway", "worker", "maintenance", "webhooks", "ingest", "drift"):
         condition = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert condition == "service_completed_successfully"
     assert SERVICES["migrate"]["restart"] == "no"
