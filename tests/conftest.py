@@ -10,6 +10,7 @@ from infra.local.stack import Stack
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
 from shared.registry.registry import ModelRegistry
 from tests.support import parallel
+from tests.support.listeners import make_certificate
 from tests.support.registry import fresh_registry, make_template
 from tests.support.servers import Servers, drop, prepare_template, provide
 from tests.support.system import System
@@ -21,6 +22,15 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     parallel.put_longest_first(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let HTTP clients here trust one authority: all is plain HTTP, and reading 140 takes 40 ms."""
+    pem, _ = make_certificate(tmp_path_factory.mktemp("authority"), "localhost")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(pem))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -68,19 +78,6 @@ def make_system(
     yield make
     for system in systems:
         system.close()
-
-
-@pytest.fixture(scope="module")
-def stack(server_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The whole system, running, shared by the tests of one module (`.url`, `.key`, `.api`)."""
-    own = provide(server_stack)
-    system = System(own, tmp_path_factory.mktemp("system"))
-    system.gateway()
-    system.worker()
-    system.maintenance()
-    yield system
-    system.close()
-    drop(own)
 
 
 @pytest.fixture(scope="session")

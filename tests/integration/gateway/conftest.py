@@ -11,8 +11,10 @@ import httpx
 import pytest
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from services.gateway import openapi
 from services.gateway.app import create_app
 from services.gateway.protocol import GuardedHttpProtocol
 from services.gateway.settings import GatewaySettings
@@ -111,6 +113,22 @@ def run_gateway(servers: Servers, **overrides: Any) -> Iterator[RunningGateway]:
         thread.join(40)
         engine.dispose()
         assert not thread.is_alive(), "the gateway did not stop"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_document() -> Iterator[None]:
+    """Build the OpenAPI document once: it is most of a start's work, and the same each time."""
+    built: list[dict[str, Any]] = []
+    build = openapi._document
+
+    def once(app: FastAPI) -> dict[str, Any]:
+        if not built:
+            built.append(build(app))
+        return built[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openapi, "_document", once)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
