@@ -17,9 +17,9 @@ STEP = timedelta(hours=1)
 START = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def report_body(tenant_id: UUID | None, window: int = 0, **changes: Any) -> DriftReport:
-    """Return a report of the `window`-th hour; `changes` replace members of it."""
-    start = START + window * STEP
+def report_body(tenant_id: UUID | None, hour: int = 0, **changes: Any) -> DriftReport:
+    """Return a report of the `hour`-th hour; `changes` replace members of it."""
+    start = START + hour * STEP
     body: dict[str, Any] = {
         "model_version": MODEL,
         "tenant_id": tenant_id,
@@ -63,15 +63,13 @@ def report_body(tenant_id: UUID | None, window: int = 0, **changes: Any) -> Drif
 def store_check(
     session: Session,
     scopes: Sequence[UUID | None],
-    window: int = 0,
+    hour: int = 0,
     *,
     model_version: str = MODEL,
     **changes: Any,
 ) -> list[UUID]:
     """Store one finished check with a report and a state for each scope; returns their ids."""
-    bodies = [
-        report_body(scope, window, model_version=model_version, **changes) for scope in scopes
-    ]
+    bodies = [report_body(scope, hour, model_version=model_version, **changes) for scope in scopes]
     facts = bodies[0].window
     reference = models.DriftReference(
         model_version=model_version,
