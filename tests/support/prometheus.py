@@ -54,15 +54,9 @@ class PrometheusServer:
     Alerts need to hold for `hold` (a Prometheus duration) only.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        targets: dict[str, list[str]],
-        hold: str = "1s",
-        loopback: str = "127.0.0.1",
-    ) -> None:
+    def __init__(self, directory: Path, targets: dict[str, list[str]], hold: str = "1s") -> None:
         """`targets` maps a job to its `host:port`s; jobs without an entry have none."""
-        self.url = f"http://{loopback}:{free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._log = directory / "prometheus.log"
         self._program = tool("prometheus")
         self._directory = directory

@@ -5,7 +5,9 @@ import subprocess
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from services.cli.main import app
 from services.drift.settings import DriftSettings
 from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
@@ -84,6 +86,20 @@ def test_a_runbook_tells_meaning_impact_and_remedy(name):
     assert head
     assert parts[::2] == SECTIONS
     assert all(len(part.split()) >= 4 for part in parts[1::2])
+
+
+def test_the_commands_that_runbooks_name_exist():
+    text = " ".join(
+        file.read_text() for file in (REPOSITORY_ROOT / "docs" / "runbooks").glob("*.md")
+    )
+    named = sorted(
+        {tuple(words.split()) for words in re.findall(r"`detector ((?:[a-z-]+ ?)+)`", text)}
+    )
+    assert ("drift", "show") in named
+    assert CliRunner().invoke(app, ["models", "no-such-command", "--help"]).exit_code == 2
+    for words in named:
+        done = CliRunner().invoke(app, [*words, "--help"])
+        assert done.exit_code == 0, words
 
 
 def test_there_is_no_runbook_without_alert():
