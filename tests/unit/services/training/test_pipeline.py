@@ -41,6 +41,7 @@ def quiet(*_):
     pass
 
 
+@pytest.mark.timeout(400)  # two exports, each of many seconds
 def test_photos_become_a_package_that_judges(config, settings, dataset, tmp_path):
     """Train, calibrate, evaluate, package; then the package alone repeats the evaluation."""
     run = prepare(config, settings)
