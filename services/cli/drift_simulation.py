@@ -29,10 +29,10 @@ _POLL_SECONDS = 1.0
 _KEY_LIFE = timedelta(days=1)
 # More than the service needs, so that chance leaves no window too small.
 _MARGIN = 1.2
-# The service's own defaults, by name without DETECTOR_DRIFT_.
+# The service's own defaults, by name without DETECTOR_DRIFT_; more photos do no harm.
 DEFAULTS: Mapping[str, float] = {
     "WINDOW_SECONDS": 3600.0,
-    "WINDOW_PHOTOS": 3000,
+    "WINDOW_PHOTOS": 4000,
     "SETTLE_SECONDS": 60.0,
     "REFERENCE_PHOTOS": 2000,
     "FIRST_REFERENCE_SECONDS": 86400.0,

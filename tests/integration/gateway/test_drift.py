@@ -149,6 +149,18 @@ def test_a_report_made_meanwhile_shifts_no_page(shop):
     assert [report["id"] for report in second["data"]] == ids[2:]
 
 
+def test_a_page_is_read_from_the_index(gateway, shop):
+    shop.check()
+    with gateway.sessions() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        query = """
+            EXPLAIN SELECT * FROM drift_reports WHERE tenant_id = :tenant
+            AND window_end <= now() ORDER BY window_end DESC, id LIMIT 21"""
+        plan = "\n".join(session.execute(text(query), {"tenant": shop.tenant}).scalars())
+    assert "ix_drift_reports_tenant_id_window_end" in plan
+    assert "Sort" not in plan
+
+
 def test_a_report_is_whole(shop):
     report = shop.client.get(f"/drift/reports/{shop.check(**DRIFTED)}").json()
     expected = report_body(shop.tenant, **DRIFTED).model_dump(mode="json")
