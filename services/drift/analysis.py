@@ -40,7 +40,7 @@ class Rules:
     what a scope needs on both sides.
     """
 
-    alpha: float = 0.01
+    alpha: float = 0.02
     min_independent: int = 200
     patience: Patience = field(default_factory=Patience)
 
@@ -52,6 +52,14 @@ class Window:
     span: Span
     cube: Cube
     embeddings: Mapping[Scope, Embeddings]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One scope's measurements, and as statistics after the correction."""
+
+    comparison: Comparison
+    statistics: Sequence[Statistic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +88,31 @@ def analyse(
     rules: Rules,
     rng: np.random.Generator,
 ) -> list[ScopeResult]:
-    """Compare every scope that has enough photos; one correction goes over all their tests."""
+    """Compare every scope that has enough photos, and report on each."""
+    tested = run_tests(reference, window, rules, rng)
+    return [
+        conclude(reference, window, scope, found, states.get(scope, State()), rules)
+        for scope, found in tested.items()
+    ]
+
+
+def run_tests(
+    reference: Reference, window: Window, rules: Rules, rng: np.random.Generator
+) -> dict[Scope, Tested]:
+    """Run and correct the tests of every scope that has enough photos."""
     scopes = checked_scopes(reference.cube, window.cube, rules.min_independent)
     compared = {
         scope: compare(
             reference.cube,
             window.cube,
             scope,
-            (
-                reference.embeddings.of_tenant(scope) if reference.embeddings else None,
-                window.embeddings.get(scope),
-            ),
+            (reference.embeddings.get(scope), window.embeddings.get(scope)),
             rng,
         )
         for scope in scopes
     }
     statistics = _corrected(compared, rules.alpha)
-    return [
-        _conclude(
-            reference,
-            window,
-            scope,
-            (compared[scope], statistics[scope]),
-            states.get(scope, State()),
-            rules,
-        )
-        for scope in scopes
-    ]
+    return {scope: Tested(compared[scope], statistics[scope]) for scope in scopes}
 
 
 def _corrected(compared: Mapping[Scope, Comparison], alpha: float) -> dict[Scope, list[Statistic]]:
@@ -142,15 +148,16 @@ def _statistic(measured: Measurement, adjusted: float, alpha: float) -> Statisti
     )
 
 
-def _conclude(
+def conclude(
     reference: Reference,
     window: Window,
     scope: Scope,
-    found: tuple[Comparison, Sequence[Statistic]],
+    tested: Tested,
     before: State,
     rules: Rules,
 ) -> ScopeResult:
-    comparison, statistics = found
+    """Name the cause of what was found in one scope, judge it, and write it down."""
+    comparison, statistics = tested.comparison, tested.statistics
     dimensions = [name for name in Dimension if scope is None or name is not Dimension.TENANT]
     mixes = {name: mix_shift(reference.cube, window.cube, scope, name) for name in dimensions}
     segments = segment_shifts(reference.cube, window.cube, scope, rules.alpha)

@@ -28,7 +28,6 @@ def draw_charts(
     """Return histograms, shares and clouds of one scope, before and now."""
     before, now = reference.cube.whole(scope), current.whole(scope)
     shares_before, shares_now = _label_shares(before), _label_shares(now)
-    own = reference.embeddings.of_tenant(scope) if reference.embeddings else None
     return Charts(
         logits=Histogram(
             edges=list(reference.binning.edges),
@@ -37,7 +36,7 @@ def draw_charts(
         ),
         labels={label.value: (shares_before[label], shares_now[label]) for label in LABELS},
         mixes=[_mix(reference.cube, current, scope, dimension) for dimension in dimensions],
-        embedding=_clouds(own, sample, finding),
+        embedding=_clouds(reference.embeddings.get(scope), sample, finding),
     )
 
 

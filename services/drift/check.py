@@ -77,7 +77,7 @@ class Checker:
             cube = build_cube(rows, len(reference.binning.edges) + 1)
             scopes = checked_scopes(reference.cube, cube, self.settings.drift_min_photos)
             vectors: dict[Scope, Embeddings] = {}
-            if reference.embeddings is not None:
+            if reference.embeddings:
                 vectors = self._sample(session, span, reference, scopes)
         return Window(span, cube, vectors)
 

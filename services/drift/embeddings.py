@@ -39,15 +39,21 @@ class Embeddings:
             self.probabilities[indices],
         )
 
-    def of_tenant(self, tenant: UUID | None) -> "Embeddings":
-        """Return one tenant's photos; all for None."""
-        if tenant is None:
-            return self
-        return self.take(np.flatnonzero([each == tenant for each in self.tenants]))
-
     def files(self) -> list[tuple[str, ...]]:
         """Return each photo's kind of file: its values of the input dimensions together."""
         return [tuple(known[name] for name in INPUT_DIMENSIONS) for known in self.segments]
+
+
+def by_scope(embeddings: Embeddings | None) -> dict[UUID | None, Embeddings]:
+    """Return all photos under None, and each tenant's own under its id; empty without any."""
+    if embeddings is None:
+        return {}
+    rows: dict[UUID, list[int]] = {}
+    for row, tenant in enumerate(embeddings.tenants):
+        rows.setdefault(tenant, []).append(row)
+    scopes: dict[UUID | None, Embeddings] = {None: embeddings}
+    scopes.update((tenant, embeddings.take(np.array(found))) for tenant, found in rows.items())
+    return scopes
 
 
 def from_sample(photos: Sequence[SampledPhoto]) -> Embeddings | None:

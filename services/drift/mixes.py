@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.drift.counts import Counts, Cube, Scope
-from services.drift.stattests.ks import ks
+from services.drift.stattests.ks import ks_distance
 from services.drift.stattests.outcome import Outcome
 from services.drift.stattests.total_variation import total_variation
 from shared.contracts.drift import INPUT_DIMENSIONS, Dimension, MixShift
@@ -56,7 +56,7 @@ def _explained(reference: Cube, current: Cube, scope: Scope, dimension: Dimensio
     whole_before, whole_now = reference.whole(scope), current.whole(scope)
     if whole_before.photos == 0 or whole_now.photos == 0:
         return None
-    distance = ks(whole_before.bins, whole_now.bins).value
+    distance = ks_distance(whole_before.bins, whole_now.bins)
     segments = current.segments(scope, dimension)
     if distance <= 0.0 or not segments:
         return None
@@ -71,7 +71,7 @@ def _explained(reference: Cube, current: Cube, scope: Scope, dimension: Dimensio
             expected += counts.bins
         else:
             expected += known.bins * (counts.photos / known.photos)
-    left = ks(expected, whole_now.bins).value
+    left = ks_distance(expected, whole_now.bins)
     return float(np.clip(1 - left / distance, 0.0, 1.0))
 
 

@@ -1,5 +1,6 @@
 """References: frozen from stored verdicts, and as JSON in their row."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -7,8 +8,8 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.orm import Session
 
-from services.drift.counts import Counts, Cube, Place, build_cube, together
-from services.drift.embeddings import Embeddings, from_sample
+from services.drift.counts import Counts, Cube, Place, Scope, build_cube, together
+from services.drift.embeddings import Embeddings, by_scope, from_sample
 from shared.contracts.drift import Dimension, ReferenceFacts, ReferenceSource
 from shared.core.errors import DetectorError
 from shared.db.drift_counts import (
@@ -42,7 +43,8 @@ class Reference:
     facts: ReferenceFacts
     binning: Binning
     cube: Cube
-    embeddings: Embeddings | None
+    # Of each scope; empty when the verdicts had none.
+    embeddings: Mapping[Scope, Embeddings]
 
 
 def freeze(session: Session, span: Span) -> NewReference:
@@ -86,7 +88,7 @@ def thaw(row: DriftReference) -> Reference:
         photos=row.photos,
         independent=round(cube.whole(None).independent),
     )
-    return Reference(facts, binning, cube, _embeddings(row))
+    return Reference(facts, binning, cube, by_scope(_embeddings(row)))
 
 
 def _payload(binning: Binning, cube: Cube, sample: Embeddings | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class DriftSettings(BaseAppSettings):
     # Windows end on multiples of this, from midnight UTC of 1970 on, and are at least as long.
     drift_window_seconds: float = Field(default=_HOUR, gt=0)
     # A window grows until it holds so many photos: fewer make noise of every test.
-    drift_window_photos: int = Field(default=3000, ge=1)
+    drift_window_photos: int = Field(default=4000, ge=1)
     # A window grows no longer than this: thin traffic is checked once a day.
     drift_window_limit_seconds: float = Field(default=_DAY, gt=0)
     # Verdicts bear the time at which their transaction began; so long after, all have arrived.
@@ -36,7 +36,7 @@ class DriftSettings(BaseAppSettings):
     # Independent photos that a tenant, or all together, needs on both sides to be checked.
     drift_min_photos: int = Field(default=200, ge=50)
     # Bounds the chance that any test of a check is falsely significant, before effects count.
-    drift_alpha: float = Field(default=0.01, gt=0, lt=1)
+    drift_alpha: float = Field(default=0.02, gt=0, lt=1)
     # Windows in a row that raise a severity.
     drift_raise_after: int = Field(default=2, ge=1)
     # Windows in a row that end it.

@@ -35,6 +35,8 @@ class Loop:
             try:
                 self.round()
             except SQLAlchemyError as error:
+                self._led = False
+                metrics.LEADER.set(0)
                 metrics.FAILURES.inc()
                 log.warning("drift.round_failed", error=str(error))
             except Exception:

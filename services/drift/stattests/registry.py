@@ -34,12 +34,12 @@ class Entry:
 
 
 PSI = Entry("psi", Subject.SCORE, 0.08)
-KS = Entry("ks", Subject.SCORE, 0.06)
+KS = Entry("ks", Subject.SCORE, 0.05)
 JENSEN_SHANNON = Entry("jensen_shannon", Subject.SCORE, 0.12)
-WASSERSTEIN = Entry("wasserstein", Subject.SCORE, 0.12)
-CHI2_LABELS = Entry("chi2_labels", Subject.LABELS, 0.07)
-MEAN_PROBABILITY = Entry("mean_probability", Subject.SCORE, 0.03)
-UNCERTAIN_RATE = Entry("uncertain_rate", Subject.LABELS, 0.04)
+WASSERSTEIN = Entry("wasserstein", Subject.SCORE, 0.1)
+CHI2_LABELS = Entry("chi2_labels", Subject.LABELS, 0.06)
+MEAN_PROBABILITY = Entry("mean_probability", Subject.SCORE, 0.02)
+UNCERTAIN_RATE = Entry("uncertain_rate", Subject.LABELS, 0.03)
 CONFIDENCE = Entry("confidence", Subject.SCORE, 0.02)
 MMD = Entry("mmd", Subject.EMBEDDING, 0.003)
 NEW_CLUSTER = Entry("new_cluster", Subject.EMBEDDING, 0.02)

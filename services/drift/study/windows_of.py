@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.drift.analysis import Window
-from services.drift.counts import LABELS, Counts, Cube, Place, Scope, together
-from services.drift.embeddings import Embeddings
+from services.drift.counts import LABELS, Counts, Cube, Place, together
+from services.drift.embeddings import Embeddings, by_scope
 from services.drift.reference import BINS, EMBEDDINGS, Reference
 from services.drift.stattests.outcome import FloatArray
 from services.drift.study.traffic import (
@@ -52,7 +52,7 @@ def make_reference(market: Marketplace, photos: Photos, rng: np.random.Generator
         photos=len(photos),
         independent=round(cube.whole(None).independent),
     )
-    return Reference(facts, binning, cube, make_sample(market, photos, EMBEDDINGS, rng))
+    return Reference(facts, binning, cube, by_scope(make_sample(market, photos, EMBEDDINGS, rng)))
 
 
 def make_window(
@@ -69,17 +69,8 @@ def make_window(
         moment(np.floor(photos.hours[0])),
         moment(np.floor(photos.hours[-1]) + 1),
     )
-    scopes: list[Scope] = [None, *cube.tenants()]
-    ids = [tenant.id for tenant in market.tenants]
-    vectors = {
-        scope: make_sample(
-            market,
-            photos if scope is None else photos.take(photos.tenants == ids.index(scope)),
-            sampled,
-            rng,
-        )
-        for scope in scopes
-    }
+    # The service samples each tenant on its own; a window this size holds no more than its limit.
+    vectors = by_scope(make_sample(market, photos, sampled, rng) if sampled else None)
     return Window(span, cube, vectors)
 
 
@@ -108,17 +99,15 @@ def make_sample(
     named = _named(photos)
     ids = [tenant.id for tenant in market.tenants]
     tenants = [ids[index] for index in photos.tenants[firsts]]
+    columns = [names[firsts].tolist() for names in named.values()]
+    dimensions = (*named, Dimension.TENANT)
+    rows = zip(*columns, [str(tenant) for tenant in tenants], strict=True)
     return Embeddings(
         photos.embeddings[firsts],
-        [UUID(int=int(row)) for row in firsts],
+        # Nobody looks a made-up photo up.
+        [_NIL] * firsts.size,
         tenants,
-        [
-            {
-                **{dimension: str(names[row]) for dimension, names in named.items()},
-                Dimension.TENANT: str(tenant),
-            }
-            for row, tenant in zip(firsts, tenants, strict=True)
-        ],
+        [dict(zip(dimensions, row, strict=True)) for row in rows],
         [LABELS[label].value for label in photos.labels[firsts]],
         photos.probabilities[firsts],
     )

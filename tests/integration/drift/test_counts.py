@@ -126,11 +126,10 @@ def test_a_reference_comes_back_as_it_was_frozen(sessions, store, marketplace):
     session.close()
     reference = thaw(row)
     same(reference.cube, make_cube(marketplace, photos, np.array(reference.binning.edges)))
-    assert reference.embeddings is not None
     firsts = photos.positions == 0
-    assert len(reference.embeddings) == firsts.sum()
+    assert len(reference.embeddings[None]) == firsts.sum()
     mean = photos.embeddings[firsts].mean(axis=0)
-    assert reference.embeddings.vectors.mean(axis=0) == pytest.approx(mean, abs=1e-4)
+    assert reference.embeddings[None].vectors.mean(axis=0) == pytest.approx(mean, abs=1e-4)
 
 
 def test_samples_are_bounded_one_of_each_job_and_the_same_again(sessions, store, marketplace):

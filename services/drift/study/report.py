@@ -1,0 +1,89 @@
+"""The study's numbers as a part of docs/drift.md."""
+
+from typing import Any
+
+from services.drift.accuracy import wilson
+
+MARK = "<!-- figures: {} -->"
+
+
+def render(numbers: dict[str, Any]) -> str:
+    """Return the tables, as far as their parts were run."""
+    version = numbers["model_version"]
+    source = f"scores as model {version} gave them in its evaluation"
+    parts = [f"Written by `python -m services.drift.study`; {source}."]
+    if "quiet" in numbers:
+        parts.append(_quiet(numbers["quiet"]))
+    if "shifts" in numbers:
+        parts.append(_shifts(numbers["shifts"]))
+    if "files" in numbers:
+        parts.append(_files(numbers["files"]))
+    return "\n\n".join(parts)
+
+
+def _quiet(found: dict[str, Any]) -> str:
+    traffic = f"{found['weeks']} weeks without drift, {found['photos']:,} photos"
+    traffic += f", windows of {found['window_photos']}"
+    rows = [
+        f"| {name} | {each['checks']} | {each['suspicious']} | {each['alerting']} |"
+        f" {each['rate']:.2%} | {each['upper']:.2%} |"
+        for name, each in (
+            ("all tenants together", found["all"]),
+            ("one tenant", found["tenants"]),
+            ("both", found["every"]),
+        )
+    ]
+    return "\n".join(
+        [
+            f"**False alarms**: {traffic}. Suspicious: what one window alone would say.",
+            "",
+            "| scope | checks | suspicious | alerting | rate | 95% upper bound |",
+            "|---|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _shifts(found: list[dict[str, Any]]) -> str:
+    lines = [
+        "**A new generator**: told of within two windows of its beginning.",
+        "",
+        "| share of the listings | generator | embeddings | told | named as the model's concern |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {each['share']:.0%} | {each['generator']} | {'yes' if each['embeddings'] else 'none'} |"
+        f" {each['caught']} of {each['runs']} | {each['model_relevant']} of {each['caught']} |"
+        for each in found
+    ]
+    largest = max(each["share"] for each in found)
+    for embeddings, words in ((True, "with embeddings"), (False, "without")):
+        own = [
+            each for each in found if each["share"] == largest and each["embeddings"] is embeddings
+        ]
+        runs, caught = (sum(each[key] for each in own) for key in ("runs", "caught"))
+        if runs:
+            low, high = wilson(caught, runs)
+            lines.append("")
+            lines.append(
+                f"All generators at {largest:.0%}, {words}: {caught / runs:.1%} of {runs} runs"
+                f" (95% interval {low:.1%}–{high:.1%})."
+            )
+    return "\n".join(lines)
+
+
+def _files(found: list[dict[str, Any]]) -> str:
+    lines = [
+        "**A new JPEG encoder**: what it is called after two windows.",
+        "The effect is what quality 55 does to the calibrated logit.",
+        "",
+        "| photos recoded | effect on scores | runs | named |",
+        "|---|---|---|---|",
+    ]
+    for each in found:
+        named = ", ".join(f"`{cause}` {count}" for cause, count in each["causes"].items())
+        lines.append(
+            f"| {each['recoded']:.0%} | {each['effect']:+.1f} | {each['runs']} |"
+            f" {named or 'nothing'} |"
+        )
+    return "\n".join(lines)
