@@ -3,8 +3,10 @@
 from dataclasses import replace
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
+from services.worker.engines.port import Predictions
 from services.worker.engines.select import load_engine
 from services.worker.pipeline import MAX_CORRUPT_READS, InferencePipeline, Postponed
 from services.worker.settings import WorkerSettings
@@ -158,3 +160,27 @@ def test_a_photo_near_a_threshold_is_judged_twice(store, package, engine):
         (entry,) = outcome.evidence
         assert entry["flipped"] is (outcome.label == "uncertain")
     assert looked > 0
+
+
+def test_each_verdict_has_its_own_embedding_and_that_of_the_first_look(store, package, engine):
+    """Of an engine whose embeddings begin with the logit: a second look changes nothing of it."""
+
+    class Embedding:
+        name, batch_size = engine.name, engine.batch_size
+
+        def predict(self, images):
+            logits = engine.predict(images).logits
+            return Predictions(logits, np.stack([logits, -logits], 1))
+
+        def explain(self, _image):
+            return None
+
+    recheck = Recheck(jpeg_quality=30, ai_below_logit=1e9, real_above_logit=-1e9)
+    manifest = package.manifest.model_copy(update={"recheck": recheck})
+    pipeline = InferencePipeline(
+        store, replace(package, manifest=manifest), Embedding(), 4, 2, 0.005, 50_000_000
+    )
+    outcomes = list(pipeline.run([leased(store, data) for _, data in samples()]))
+    pipeline.close()
+    assert any(outcome.evidence for outcome in outcomes)
+    assert [outcome.embedding for outcome in outcomes] == [(o.logit, -o.logit) for o in outcomes]
