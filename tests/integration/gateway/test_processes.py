@@ -15,6 +15,7 @@ from tests.support.photos import jpeg
 from tests.support.processes import answers, wait_until
 
 REQUESTS = 60
+PATIENCE = 60  # seconds; only a failure takes as long
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def workers(process):
 
 def test_two_processes_count_together_and_log_each_request_once(system):
     process = system.gateway()
-    wait_until(lambda: len(workers(process)) == 2, 20, "both processes serve")
+    wait_until(lambda: len(workers(process)) == 2, PATIENCE, "both processes serve")
     for number in range(REQUESTS):
         # A connection each, so that the kernel spreads them over the processes.
         response = httpx.get(f"{system.url}/health/live", headers={"X-Request-ID": f"n-{number}"})
@@ -77,13 +78,13 @@ def test_two_processes_count_together_and_log_each_request_once(system):
 
 def test_a_killed_process_is_replaced_and_what_it_counted_stays(system):
     process = system.gateway()
-    wait_until(lambda: len(workers(process)) == 2, 20, "both processes serve")
+    wait_until(lambda: len(workers(process)) == 2, PATIENCE, "both processes serve")
     for _ in range(20):
         httpx.get(f"{system.url}/health/live")
     first = workers(process)
     os.kill(min(first), signal.SIGKILL)
-    wait_until(lambda: len(workers(process)) == 3, 20, "a new process serves")
-    wait_until(lambda: process.output().count("listener.connected") == 3, 20, "it listens")
+    wait_until(lambda: len(workers(process)) == 3, PATIENCE, "a new process serves")
+    wait_until(lambda: process.output().count("listener.connected") == 3, PATIENCE, "it listens")
     total = 'detector_http_requests_total{method="GET",route="/health/live",status="200"}'
     assert metric(system.url, total) == 20
     assert metric(system.url, "detector_job_listeners_connected") == 2
@@ -91,20 +92,20 @@ def test_a_killed_process_is_replaced_and_what_it_counted_stays(system):
 
 def test_no_process_outlives_a_killed_parent(system):
     process = system.gateway()
-    wait_until(lambda: len(workers(process)) == 2, 20, "both processes serve")
+    wait_until(lambda: len(workers(process)) == 2, PATIENCE, "both processes serve")
     os.kill(process.pid, signal.SIGKILL)
 
     def gone():
         return not any(Path(f"/proc/{pid}").exists() for pid in workers(process))
 
-    wait_until(gone, 20, "the processes end")
+    wait_until(gone, PATIENCE, "the processes end")
     assert not answers(f"{system.url}/health/live")
 
 
 def test_a_missing_setting_is_named_and_nothing_starts(make_system):
     system = make_system({"DETECTOR_S3_ENDPOINT": "not a url"})
     process = system.gateway(wait=False)
-    wait_until(lambda: not process.is_running(), 20, "it ends")
+    wait_until(lambda: not process.is_running(), PATIENCE, "it ends")
     assert process.stop() == 2
     assert "DETECTOR_S3_ENDPOINT" in process.output()
 
