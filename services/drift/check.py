@@ -141,6 +141,8 @@ def slow_reading(session: Session, settings: DriftSettings) -> None:
     milliseconds = round(settings.drift_statement_seconds * 1000)
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     session.execute(text(f"SET LOCAL statement_timeout = {milliseconds}"))
+    # Summing the counts up, between two statements, takes its time on a busy machine.
+    session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"))
     # Hash tables of the counts; what does not fit goes to disk.
     session.execute(text("SET LOCAL work_mem = '64MB'"))
 

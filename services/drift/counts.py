@@ -1,10 +1,11 @@
 """Counts of one segment as arrays, and all of a window's counts by scope and segment."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from services.drift.stattests.outcome import FloatArray
 from services.drift.stattests.welch import Moments
@@ -128,13 +129,14 @@ class Cube:
 
 def build_cube(rows: Iterable[CountRow], bins: int) -> Cube:
     """Return the cube of `rows`, with all tenants together and each tenant as a segment of it."""
-    own: dict[UUID, dict[Place | None, Counts]] = {}
+    grouped: dict[UUID, dict[Place | None, list[CountRow]]] = {}
     for row in rows:
         place = (row.dimension, row.value) if row.dimension else None
-        cells = own.setdefault(row.tenant_id, {})
-        if place not in cells:
-            cells[place] = Counts.empty(bins)
-        cells[place] = _with_row(cells[place], row)
+        grouped.setdefault(row.tenant_id, {}).setdefault(place, []).append(row)
+    own = {
+        tenant: {place: _summed(found, bins) for place, found in cells.items()}
+        for tenant, cells in grouped.items()
+    }
     scopes: dict[Scope, Mapping[Place | None, Counts]] = {None: together(own, bins)}
     scopes.update(own.items())
     return Cube(bins, scopes)
@@ -153,19 +155,24 @@ def together(
     return total
 
 
-def _with_row(counts: Counts, row: CountRow) -> Counts:
-    label = _LABEL_ROW[row.label]
-    counts.bins[row.bin] += row.photos
-    counts.logits[row.bin] += row.logit
-    counts.labels[label] += row.photos
-    counts.label_p[label] += row.p
-    counts.sums[:] += (row.p, row.p2, row.c, row.c2)
+def _summed(rows: Sequence[CountRow], bins: int) -> Counts:
+    """Return the sum of one segment's rows."""
+    at = np.array([row.bin for row in rows])
+    label = np.array([_LABEL_ROW[row.label] for row in rows])
+    photos = np.array([row.photos for row in rows], np.float64)
+    p = np.array([row.p for row in rows], np.float64)
+    labels = len(LABELS) + 1
     return Counts(
-        counts.bins,
-        counts.logits,
-        counts.labels,
-        counts.label_p,
-        counts.sums,
-        counts.independent + row.independent,
-        counts.reused + row.reused,
+        bins=_sums(at, photos, bins),
+        logits=_sums(at, [row.logit for row in rows], bins),
+        labels=_sums(label, photos, labels),
+        label_p=_sums(label, p, labels),
+        sums=np.array([(row.p, row.p2, row.c, row.c2) for row in rows], np.float64).sum(axis=0),
+        independent=float(sum(row.independent for row in rows)),
+        reused=float(sum(row.reused for row in rows)),
     )
+
+
+def _sums(places: NDArray[np.int64], values: ArrayLike, size: int) -> FloatArray:
+    sums: FloatArray = np.bincount(places, values, size).astype(np.float64)
+    return sums
