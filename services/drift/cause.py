@@ -139,7 +139,7 @@ def _new_cluster(findings: Findings) -> CauseFinding:
     evidence.append(
         f"{inside:.0%} of it has {_WORDS[dimension]} {value}, of all photos {outside:.0%}."
     )
-    headline = f"{headline}, most of them with {_WORDS[dimension]} {value}."
+    headline = f"{headline}, {inside:.0%} of them with {_WORDS[dimension]} {value}."
     return _finding(Cause.NEW_CLUSTER, headline, dimension, value, evidence)
 
 
@@ -184,7 +184,7 @@ def _cluster_place(finding: EmbeddingFinding) -> tuple[Dimension, str, float, fl
     members = [finding.sample.segments[int(row)] for row in finding.cluster.members]
     for dimension in Dimension:
         inside = Counter(each[dimension] for each in members if dimension in each)
-        everywhere = Counter(each[dimension] for each in finding.sample.segments)
+        everywhere = Counter(each.get(dimension) for each in finding.sample.segments)
         if not inside:
             continue
         value, count = inside.most_common(1)[0]

@@ -38,6 +38,9 @@ def mix_shift(reference: Cube, current: Cube, scope: Scope, dimension: Dimension
     of the files' own properties that has grown far: other photos have it now than had it before.
     """
     before, now = _known(reference, scope, dimension), _known(current, scope, dimension)
+    if not (before and now):
+        # A property that one side does not tell of (older verdicts lack it) is no move to it.
+        before = now = {}
     shares = {
         value: (_share(before, value), _share(now, value)) for value in before.keys() | now.keys()
     }
