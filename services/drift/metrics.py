@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from shared.contracts.drift import Cause, RunStatus, Severity
+
 LEADER = Gauge("detector_drift_leader", "1 in the process that checks; others wait for its end.")
 LAST_SUCCESS = Gauge(
     "detector_drift_last_success_timestamp_seconds",
@@ -79,3 +81,12 @@ RAISED = Counter(
     ["severity", "cause", "scope"],
 )
 REPORTS_DELETED = Counter("detector_drift_reports_deleted", "Reports past their time.")
+
+# Series that exist from the start: Prometheus sees an increase only between two samples.
+for _status in RunStatus:
+    RUNS.labels(_status)
+for _severity in (Severity.WARNING, Severity.CRITICAL):
+    for _cause in Cause:
+        if _cause is not Cause.NONE:
+            for _scope in ("all", "tenant"):
+                RAISED.labels(_severity, _cause, _scope)
