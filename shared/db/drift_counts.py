@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.contracts.drift import Dimension
-from shared.db.drift_segments import EXPRESSIONS
+from shared.db.drift_segments import EXPRESSIONS, IS_TRAFFIC
 
 _DIMENSIONS = tuple(EXPRESSIONS)
 # GROUPING()'s bit mask -> the dimension that a row is grouped by: its bit alone is 0.
@@ -42,7 +42,7 @@ WITH judged AS (
         v.logit, {PROBABILITY} AS p, v.probability, v.reused_from IS NOT NULL AS reused,
         {INDEPENDENT} AS independent
     FROM verdicts v JOIN images i ON i.id = v.image_id JOIN jobs j ON j.id = i.job_id
-    WHERE {_WINDOW})
+    WHERE {_WINDOW} AND {IS_TRAFFIC})
 SELECT tenant_id, GROUPING({_NAMES}) AS mask, coalesce({_NAMES}) AS value, bin,
     CASE WHEN abs(probability - p) > 1e-6 THEN 'stated' ELSE label END AS label,
     count(*) FILTER (WHERE NOT reused) AS photos,
@@ -57,6 +57,7 @@ FROM judged
 GROUP BY tenant_id, bin, 5, GROUPING SETS ((), {_SETS})
 """)  # noqa: S608  # of constants only
 
+# A rehearsal's photos may be among them: a model's calibration is one line, whoever's they are.
 _CALIBRATION = text("""
 SELECT count(*) AS n, regr_slope(z, logit) AS slope, regr_intercept(z, logit) AS intercept,
     regr_r2(z, logit) AS r2
@@ -69,13 +70,14 @@ FROM (
 # Discrete: an edge is a logit that occurred.
 _EDGES = text(f"""
 SELECT percentile_disc(CAST(:at AS float8[])) WITHIN GROUP (ORDER BY v.logit)
-FROM verdicts v WHERE {_WINDOW} AND v.reused_from IS NULL
+FROM verdicts v JOIN images i ON i.id = v.image_id
+WHERE {_WINDOW} AND {IS_TRAFFIC} AND v.reused_from IS NULL
 """)  # noqa: S608  # of constants only
 
 _CATEGORIES = text(f"""
 SELECT j.category FROM verdicts v
 JOIN images i ON i.id = v.image_id JOIN jobs j ON j.id = i.job_id
-WHERE {_WINDOW} AND j.category IS NOT NULL
+WHERE {_WINDOW} AND {IS_TRAFFIC} AND j.category IS NOT NULL
 GROUP BY j.category ORDER BY count(*) DESC, j.category LIMIT :limit
 """)  # noqa: S608  # of constants only
 

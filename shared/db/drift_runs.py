@@ -13,15 +13,28 @@ from sqlalchemy.orm import Session
 from shared.contracts.drift import DriftReport as ReportBody
 from shared.contracts.drift import RunStatus, Severity
 from shared.core.ids import new_id
-from shared.db.models import DriftReport, DriftRun, DriftState, Verdict
+from shared.db.drift_segments import IS_REHEARSAL, IS_TRAFFIC
+from shared.db.models import DriftReport, DriftRun, DriftState
 
-# Photos per slot of `step` seconds from `start` on, all by the index on verdicts.
-_SLOTS = text("""
-SELECT CAST(floor(extract(epoch FROM created_at - CAST(:start AS timestamptz)) / :step) AS int)
-    AS slot, count(*) AS photos
-FROM verdicts WHERE model_version = :model_version AND created_at >= :start AND created_at < :end
-GROUP BY 1 ORDER BY 1
-""")
+_SLOT = "CAST(floor(extract(epoch FROM v.created_at - CAST(:start AS timestamptz)) / :step) AS int)"
+_WINDOW = "v.model_version = :model_version AND v.created_at >= :start AND v.created_at < :end"
+# Photos per slot of `step` seconds from `start` on, all by the index on verdicts: less those of a
+# rehearsal, which are few, so that all others need no look at whose they are.
+_SLOTS = text(f"""
+SELECT slot, CAST(sum(photos) AS bigint) AS photos FROM (
+    SELECT {_SLOT} AS slot, count(*) AS photos FROM verdicts v WHERE {_WINDOW} GROUP BY 1
+    UNION ALL
+    SELECT {_SLOT}, -count(*)
+    FROM images i JOIN verdicts v ON v.image_id = i.id
+    WHERE i.status = 'succeeded' AND {IS_REHEARSAL} AND {_WINDOW} GROUP BY 1) AS counted
+GROUP BY slot HAVING sum(photos) > 0 ORDER BY slot
+""")  # noqa: S608  # of constants only
+
+_FIRST = text(f"""
+SELECT v.created_at FROM verdicts v JOIN images i ON i.id = v.image_id
+WHERE v.model_version = :model_version AND v.created_at >= :since AND {IS_TRAFFIC}
+ORDER BY v.created_at LIMIT 1
+""")  # noqa: S608  # of constants only
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +149,8 @@ def has_drifted(session: Session, model_version: str, since: datetime) -> bool:
 def first_unchecked(session: Session, model_version: str, since: datetime) -> datetime | None:
     """Return when the oldest verdict from `since` on was made."""
     return session.execute(
-        select(func.min(Verdict.created_at)).where(
-            Verdict.model_version == model_version, Verdict.created_at >= since
-        )
-    ).scalar_one()
+        _FIRST, {"model_version": model_version, "since": since}
+    ).scalar_one_or_none()
 
 
 def latest_report(

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.drift import Dimension
 from shared.db.drift_counts import INDEPENDENT, PROBABILITY, Binning, Span
-from shared.db.drift_segments import EXPRESSIONS
+from shared.db.drift_segments import EXPRESSIONS, IS_TRAFFIC
 
 _COLUMNS = ", ".join(f"{sql} AS {dimension}" for dimension, sql in EXPRESSIONS.items())
-_FROM = """
+_FROM = f"""
 FROM verdicts v JOIN images i ON i.id = v.image_id JOIN jobs j ON j.id = i.job_id
 WHERE v.model_version = :model_version AND v.created_at >= :start AND v.created_at < :end
-AND v.reused_from IS NULL AND (CAST(:tenant AS uuid) IS NULL OR i.tenant_id = :tenant)
+AND {IS_TRAFFIC} AND v.reused_from IS NULL
+AND (CAST(:tenant AS uuid) IS NULL OR i.tenant_id = :tenant)
 """
 
 # By a hash of the id: as good as chance, and the same photos each time.

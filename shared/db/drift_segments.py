@@ -3,7 +3,7 @@
 Bounds are fixed, never taken from a window: segments of two windows must mean the same.
 """
 
-from shared.contracts.drift import Dimension
+from shared.contracts.drift import SIMULATION, Dimension
 
 # Of categories, those that the reference holds most of; free text has no bound of its own.
 OTHER = "(other)"
@@ -48,3 +48,11 @@ EXPRESSIONS = {
     Dimension.SIZE: _size(),
     Dimension.CATEGORY: _CATEGORY,
 }
+
+_SIMULATED = f"starts_with(CAST(:model_version AS text), '{SIMULATION}-')"
+_TENANT = f"(SELECT id FROM tenants WHERE name = '{SIMULATION}')"  # noqa: S608  # a constant
+# Over `images i`: a rehearsal's photos, judged by a real model, are none of that model's traffic.
+# Photos of the model versions that it made up are.
+IS_TRAFFIC = f"({_SIMULATED} OR i.tenant_id IS DISTINCT FROM {_TENANT})"
+# The opposite, in a form that indexes serve, and that reads nothing where nobody rehearsed.
+IS_REHEARSAL = f"NOT {_SIMULATED} AND EXISTS {_TENANT} AND i.tenant_id = {_TENANT}"

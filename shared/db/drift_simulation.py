@@ -55,7 +55,7 @@ class JudgedPhoto:
 def take_judged(session: Session, job_id: UUID) -> list[JudgedPhoto]:
     """Return the job's judged photos and delete the job: their verdicts bear a real model's name.
 
-    A check of that model looks at a window a minute after its end, so it never sees them.
+    Until then no check of that model counts them (`IS_TRAFFIC`).
     """
     photos = [JudgedPhoto(*row) for row in session.execute(_JUDGED, {"job": job_id})]
     session.execute(text("DELETE FROM jobs WHERE id = :job"), {"job": job_id})
