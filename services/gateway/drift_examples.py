@@ -4,7 +4,7 @@ from typing import Any
 
 _REPORT_ID = "0199f3c2-9d10-7a21-8c44-6e0f7a2b5d13"
 _IMAGE_ID = "0199f3c2-6f2c-7d01-8e1a-5b0d6f2a9c44"
-_VERSION = "0.3.0"
+_VERSION = "0.3.1"
 _LINKS = {"self": f"/drift/reports/{_REPORT_ID}", "html": f"/drift/reports/{_REPORT_ID}/html"}
 _CHECK: dict[str, Any] = {
     "window_start": "2026-11-22T16:00:00Z",

@@ -74,7 +74,7 @@ def metrics_of(service):
 
 
 def test_killed_in_the_midst_it_goes_on_without_a_gap_and_tells_nothing_twice(
-    sessions, store, make_service
+    sessions, store, make_service, marketplace
 ):
     store(0, 26)
     store(26, 22, Shift(new_share=0.5))
@@ -100,7 +100,9 @@ def test_killed_in_the_midst_it_goes_on_without_a_gap_and_tells_nothing_twice(
     assert set(reports.values()) == {1}
     assert events
     assert set(events.values()) == {1}
-    assert 'detector_drift_severity{model_version="0.3.0",scope="all"} 2.0' in metrics_of(service)
+    version = marketplace.scores.model_version
+    severity = f'detector_drift_severity{{model_version="{version}",scope="all"}}'
+    assert f"{severity} 2.0" in metrics_of(service)
     assert service.stop() == 0
     assert "drift.stopped" in service.output()
 
@@ -132,5 +134,6 @@ def test_a_database_that_goes_away_is_waited_for(sessions, store, make_service, 
             )
         )
     wait_until(lambda: service.output().count("drift.leading") == 2, 60, "it leads again")
-    assert "detector_drift_failures_total 1.0" in metrics_of(service)
+    # Whether a round failed in between depends on what it was at.
+    assert "detector_drift_leader 1.0" in metrics_of(service)
     assert service.stop() == 0

@@ -82,6 +82,8 @@ def test_a_killed_process_is_replaced_and_what_it_counted_stays(system):
     for _ in range(20):
         httpx.get(f"{system.url}/health/live")
     first = workers(process)
+    # Killed before that, it would never have listened, and three would be one too many.
+    wait_until(lambda: process.output().count("listener.connected") == 2, PATIENCE, "both listen")
     os.kill(min(first), signal.SIGKILL)
     wait_until(lambda: len(workers(process)) == 3, PATIENCE, "a new process serves")
     wait_until(lambda: process.output().count("listener.connected") == 3, PATIENCE, "it listens")

@@ -130,5 +130,5 @@ def test_no_secret_is_among_the_arguments(stack: Stack) -> None:
     arguments = [
         argument for program in stack.programs for argument in psutil.Process(program.pid).cmdline()
     ]
-    assert len(secrets) == 5
+    assert len(secrets) == 6
     assert not [a for a in arguments if any(secret in a for secret in secrets)]
