@@ -148,7 +148,7 @@ def _follow(
         if time.monotonic() >= next_lone and body["counts"]["read"]:
             into.lone_seconds += _lone_job(endpoints, lone)
             # A long catalog must not use the photos up.
-            pause = max(_LONE_SECONDS, into.rows / 1000)
+            pause = max(_LONE_SECONDS, into.rows / 5000)
             next_lone = time.monotonic() + pause
         time.sleep(_POLL_SECONDS)
 
