@@ -15,6 +15,7 @@ from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.experiments import compare, table
 from services.training.fit import Progress as ProgressCall
+from services.training.photos import photos_package
 from services.training.pipeline import Run, package, prepare, train
 from services.training.readme import update_readme
 from services.training.reevaluate import TOLERANCE, differences, reevaluate
@@ -134,6 +135,29 @@ def embed_command(
                 f"{manifest.name} {manifest.version} in {output or directory} has an embedding of"
                 f" {found.dim} components with {found.explained_variance:.0%} of the variance of"
                 f" {found.photos} {found.fitted_on} photos"
+            )
+
+
+@app.command(name="photos")
+def photos_command(
+    directory: Annotated[
+        Path, typer.Option("--package", help="A model package directory.")
+    ] = CHAMPION,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the outcome; else it is changed in place.")
+    ] = None,
+) -> None:
+    """Add the evaluation photo by photo to a package made before it, for drift detection.
+
+    One look at the test photos as they are stored: numbers, weights and version stay.
+    """
+    with _told():
+        manifest = photos_package(directory, TrainingSettings().require_dataset(), output)
+        entry = manifest.files.evaluation_photos
+        if entry:
+            _console.print(
+                f"{manifest.name} {manifest.version} in {output or directory} has {entry.name}"
+                f" ({entry.size_bytes} bytes)"
             )
 
 

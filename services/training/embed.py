@@ -13,7 +13,8 @@ from services.training.data import Row, read_manifest, split_rows
 from services.training.embedding import EmbeddingFit
 from services.training.errors import TrainingError
 from services.training.export import Exported, write
-from services.training.package import files_of, finish, put_in_place
+from services.training.package import files_of, finish, put_in_place, report_of
+from services.training.photos import evaluated_splits, write_evaluation_photos
 from shared.ml.network import take_projection
 from shared.ml.package import ModelPackage, load_package
 from shared.ml.preprocess import preprocess
@@ -31,6 +32,7 @@ def embed_package(
     The backbone's weights stay bit for bit, and so do calibration, thresholds and every number of
     the evaluation. `output` None replaces the package; an embedding that it has is fitted again.
     `version` names the outcome: one that a registry knows must not mean two packages.
+    A package with the photos of its evaluation gets them with the new embedding.
 
     Raises PackageError, TrainingError when the dataset is not the one of the package's
     calibration, or ParityError.
@@ -41,6 +43,7 @@ def embed_package(
     halves = load_file(found.weights)
     take_projection(halves)
     shown = rows[:: max(1, len(rows) // _PARITY_PHOTOS)]
+    tested = evaluated_splits(found, dataset) if found.evaluation_photos else None
     target = (output or folder).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".embed-") as name:
@@ -55,6 +58,8 @@ def embed_package(
             directory,
             EmbeddingFit(rows, spec),
         )
+        if tested:
+            write_evaluation_photos(tested, exported.xml, spec, directory)
         written = _describe(found, exported, directory, version or manifest.version)
         put_in_place(directory, target)
     return written
@@ -64,7 +69,7 @@ def _describe(
     found: ModelPackage, exported: Exported, directory: Path, version: str
 ) -> ModelManifest:
     evaluation = directory / found.evaluation.name
-    report = json.loads(evaluation.read_text(encoding="utf-8"))
+    report = report_of(found)
     report["parity_max_abs"] = exported.parity_max_abs
     report["evidence_parity_max_abs"] = exported.evidence_parity_max_abs
     report["embedding_parity_max_abs"] = exported.embedding_parity_max_abs

@@ -233,7 +233,7 @@ def _replace_pooled(model: ov.Model, projection: Projection | None) -> None:
 
 def openvino_predictor(xml: Path, threads: int = 0) -> Predictor:
     """Return a function from uint8 `[N, H, W, 3]` to float32 logits `[N]` on the CPU."""
-    compiled = _compile(xml, threads)
+    compiled = compile_graph(xml, threads)
 
     def predict(batch: UInt8Array) -> NDArray[np.float32]:
         return np.array(compiled([batch])["logits"], dtype=np.float32)
@@ -241,8 +241,11 @@ def openvino_predictor(xml: Path, threads: int = 0) -> Predictor:
     return predict
 
 
-def _compile(xml: Path, threads: int = 0) -> ov.CompiledModel:
-    """Compile in the processor's own choice of precision: bfloat16 where it is native."""
+def compile_graph(xml: Path, threads: int = 0) -> ov.CompiledModel:
+    """Return an OpenVINO graph, compiled for the CPU.
+
+    It computes in the processor's own choice of precision: bfloat16 where it is native.
+    """
     config: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
@@ -256,7 +259,7 @@ def inference_precision(compiled: ov.CompiledModel) -> str:
 
 def parity(detector: Detector, xml: Path, images: UInt8Array) -> tuple[dict[str, float], str]:
     """Return the largest difference in each output of the graph, by its name, and the precision."""
-    compiled = _compile(xml)
+    compiled = compile_graph(xml)
     result = compiled([images])
     served = ServedDetector(detector).eval()
     with torch.inference_mode():

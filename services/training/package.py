@@ -13,7 +13,8 @@ from services.training.data import Splits, fingerprint
 from services.training.evaluate import headline
 from services.training.export import Exported
 from services.training.measure import Calibrated
-from shared.ml.package import sha256_file
+from shared.ml.evaluation_photos import PHOTOS_NAME
+from shared.ml.package import ModelPackage, sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
     FileEntry,
@@ -37,7 +38,7 @@ def write_package(
     calibrated: Calibrated,
     report: dict[str, Any],
 ) -> ModelManifest:
-    """Complete a package in `directory`, which already holds the exported files.
+    """Complete a package in `directory`, which holds the exported files and PHOTOS_NAME.
 
     `report` becomes evaluation.json. The manifest is written last: a directory without it is
     unfinished and no worker loads it.
@@ -76,13 +77,21 @@ def finish(directory: Path, manifest: ModelManifest, report: dict[str, Any]) -> 
 
 
 def files_of(exported: Exported, evaluation: Path) -> PackageFiles:
-    """Return the manifest's entries of files as they are now."""
+    """Return the manifest's entries of files as they are now, with PHOTOS_NAME beside them."""
+    photos = evaluation.with_name(PHOTOS_NAME)
     return PackageFiles(
-        weights=_entry(exported.weights),
-        openvino_xml=_entry(exported.xml),
-        openvino_bin=_entry(exported.bin),
-        evaluation=_entry(evaluation),
+        weights=entry_of(exported.weights),
+        openvino_xml=entry_of(exported.xml),
+        openvino_bin=entry_of(exported.bin),
+        evaluation=entry_of(evaluation),
+        evaluation_photos=entry_of(photos) if photos.is_file() else None,
     )
+
+
+def report_of(found: ModelPackage) -> dict[str, Any]:
+    """Return the content of a package's evaluation.json."""
+    report: dict[str, Any] = json.loads(found.evaluation.read_text(encoding="utf-8"))
+    return report
 
 
 def put_in_place(directory: Path, output: Path) -> None:
@@ -94,7 +103,8 @@ def put_in_place(directory: Path, output: Path) -> None:
         shutil.move(path, output / path.name)
 
 
-def _entry(path: Path) -> FileEntry:
+def entry_of(path: Path) -> FileEntry:
+    """Return the manifest's entry of a file as it is now."""
     return FileEntry(name=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
 
 

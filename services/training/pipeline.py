@@ -31,6 +31,7 @@ from services.training.members import join_members
 from services.training.metrics import auc
 from services.training.package import put_in_place, write_package
 from services.training.peers import PeerScores, compare, merged, read_scores, run_sahu65
+from services.training.photos import write_evaluation_photos
 from services.training.plots import write_plots
 from services.training.scoring import Predictor, labels_of, score
 from services.training.settings import TrainingSettings
@@ -147,6 +148,8 @@ def _measure(
         for name in write_plots(evaluation, calibrated.rule.thresholds, directory / PLOTS)
     ]
     report["failures"] = write_failures(evaluation, run.dataset, directory)
+    say("keeping the evaluation photo by photo")
+    write_evaluation_photos(run.splits.test, exported.xml, spec, directory)
     say("measuring latency")
     photos = [row.path.read_bytes() for row in rows[:: _stride(run)]]
     report["latency"] = measure(photos, predictor, spec)

@@ -20,6 +20,8 @@ class ModelPackage:
     openvino_xml: Path
     openvino_bin: Path
     evaluation: Path
+    # None in packages made before it.
+    evaluation_photos: Path | None = None
 
 
 def sha256_file(path: Path) -> str:
@@ -55,6 +57,7 @@ def load_package(directory: Path | str) -> ModelPackage:
     directory = Path(directory).resolve()
     manifest = read_manifest(directory)
     files = manifest.files
+    photos = files.evaluation_photos
     return ModelPackage(
         directory=directory,
         manifest=manifest,
@@ -62,6 +65,7 @@ def load_package(directory: Path | str) -> ModelPackage:
         openvino_xml=_verified(directory, files.openvino_xml),
         openvino_bin=_verified(directory, files.openvino_bin),
         evaluation=_verified(directory, files.evaluation),
+        evaluation_photos=_verified(directory, photos) if photos else None,
     )
 
 

@@ -111,6 +111,9 @@ class PackageFiles(Frozen):
     openvino_bin: FileEntry
     # Every number of the evaluation, per tier and per source.
     evaluation: FileEntry
+    # The photos behind them one by one; absent in packages made before it.
+    # See `shared.ml.evaluation_photos`.
+    evaluation_photos: FileEntry | None = None
 
 
 class TrainingRecord(Frozen):

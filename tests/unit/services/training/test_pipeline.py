@@ -14,9 +14,12 @@ from services.training.errors import TrainingError
 from services.training.evaluate import headline
 from services.training.export import PARITY_TOLERANCE, openvino_predictor
 from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
+from services.training.metrics import auc
+from services.training.photos import photos_package
 from services.training.pipeline import package, prepare, train
 from services.training.reevaluate import differences, reevaluate
 from services.training.settings import TrainingSettings
+from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge
 
@@ -83,7 +86,35 @@ def test_photos_become_a_package_that_judges(config, settings, dataset, tmp_path
     assert len(evaluation["plots"]) == 4
     assert "| test_unseen_source | q40 | looker |" in card
     assert judge(10.0, manifest).probability > judge(-10.0, manifest).probability
+    _the_photos_are_those_of_the_evaluation(found, dataset, tmp_path)
     _an_older_package_gets_the_same_embedding(found, dataset, tmp_path)
+
+
+def _the_photos_are_those_of_the_evaluation(found, dataset, tmp_path):
+    """One row per test photo; and a package made before them gets the same file."""
+    photos = read_photos(found.evaluation_photos)
+    tested = [row for row in read_manifest(dataset) if row.split.startswith("test")]
+    assert len(photos) == len(tested) == 12
+    assert photos.embedding.shape == (12, found.manifest.embedding.dim)
+    own = photos.split == "test_unseen_source"
+    assert photos.label[~own].tolist() == [1]
+    assert auc(photos.label[own].astype(int), photos.logit[own].astype(float)) == pytest.approx(
+        found.manifest.metrics["test_unseen_source.clean.auc"]
+    )
+    assert set(photos.source[photos.label == 0]) == {row.group for row in tested if not row.label}
+    assert (photos.width == 64).all()
+    assert (photos.encoder_quality >= 70).all()
+    older = tmp_path / "older"
+    shutil.copytree(found.directory, older)
+    (older / found.evaluation_photos.name).unlink()
+    manifest = json.loads((older / "model.json").read_text())
+    del manifest["files"]["evaluation_photos"]
+    (older / "model.json").write_text(json.dumps(manifest))
+    assert load_package(older).evaluation_photos is None
+    assert photos_package(older, dataset) == found.manifest
+    assert load_package(older).evaluation_photos.read_bytes() == (
+        found.evaluation_photos.read_bytes()
+    )
 
 
 def _an_older_package_gets_the_same_embedding(found, dataset, tmp_path):
@@ -103,6 +134,8 @@ def _an_older_package_gets_the_same_embedding(found, dataset, tmp_path):
     )
     logits = [openvino_predictor(each.openvino_xml)(images) for each in (found, package)]
     assert np.abs(logits[0] - logits[1]).max() < PARITY_TOLERANCE
+    photos = [read_photos(each.evaluation_photos) for each in (found, package)]
+    assert np.abs(photos[0].embedding - photos[1].embedding).max() < 0.05
     assert "## Embedding" in (tmp_path / "embedded" / "MODEL_CARD.md").read_text()
 
     other = tmp_path / "other"
@@ -112,6 +145,10 @@ def _an_older_package_gets_the_same_embedding(found, dataset, tmp_path):
     (other / "manifest.csv").write_text("".join(lines))
     with pytest.raises(TrainingError, match="the package was calibrated on"):
         embed_package(found.directory, other)
+    lines.remove(next(line for line in lines if ",test_unseen_source," in line))
+    (other / "manifest.csv").write_text("".join(lines))
+    with pytest.raises(TrainingError, match="are not those of the package's evaluation"):
+        photos_package(found.directory, other)
 
 
 def test_a_stopped_run_continues_to_the_same_weights(config, settings):

@@ -67,6 +67,14 @@ def test_a_manifest_of_another_form_is_refused(copy, change):
         load_package(copy)
 
 
+def test_a_package_may_have_been_made_before_its_photos_were_kept(copy):
+    path = copy / "model.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"].pop("evaluation_photos", None)
+    path.write_text(json.dumps(manifest))
+    assert load_package(copy).evaluation_photos is None
+
+
 def test_a_file_entry_cannot_leave_the_directory(copy):
     path = copy / "model.json"
     manifest = json.loads(path.read_text())
