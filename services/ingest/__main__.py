@@ -2,122 +2,21 @@
 
 import contextlib
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
 
-from prometheus_client import start_http_server
-from sqlalchemy.exc import SQLAlchemyError
-
-from services.ingest.counting import Counter
-from services.ingest.opening import Opener
-from services.ingest.reader import CatalogReader
 from services.ingest.settings import IngestSettings
-from shared.core.errors import DetectorError
-from shared.core.logging import configure_logging, get_logger
+from services.ingest.wiring import running
+from shared.core.service import run_service
 from shared.core.settings import load_settings
-from shared.db.engine import make_engine, make_session_factory
-from shared.net import GuardedClient, GuardSettings
-from shared.queue.app import make_celery
-from shared.queue.relay import OutboxRelay
-from shared.storage.files import S3Files
-from shared.storage.s3 import S3ObjectStore
-
-log = get_logger("services.ingest")
-
-# Seconds between two looks for a catalog while there is none.
-_IDLE_SECONDS = 1.0
-_COUNT_SECONDS = 0.5
 
 
 def main() -> int:
     """Read catalogs until SIGTERM or SIGINT."""
     settings = load_settings(IngestSettings)
-    configure_logging("ingest", settings.log_level, settings.log_format)
     with contextlib.suppress(OSError):
         os.nice(settings.ingest_niceness)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    server, _thread = start_http_server(settings.ingest_metrics_port, settings.ingest_metrics_host)
-    _run(settings, stopping, server.server_port)
-    log.info("ingest.stopped")
-    return 0
-
-
-def _run(settings: IngestSettings, stopping: threading.Event, port: int) -> None:
-    database = make_engine(
-        settings.database_url.get_secret_value(), settings.database_pool_size, "ingest"
-    )
-    sessions = make_session_factory(database)
-    celery = make_celery(settings.redis_url.get_secret_value(), "ingest")
-    relay = OutboxRelay(sessions, celery)
-    client = GuardedClient(
-        GuardSettings(
-            allowed_hosts=settings.allowed_photo_hosts(),
-            max_redirects=settings.fetch_max_redirects,
-        )
-    )
-    connections = settings.ingest_fetch_threads * settings.ingest_concurrency
-    store = S3ObjectStore.from_settings(settings, connections)
-    imports = settings.ingest_import_bucket or None
-    opener = Opener(
-        settings,
-        client,
-        S3Files.from_settings(settings),
-        S3Files.from_settings(settings, imports, connections),
-    )
-    readers = [
-        CatalogReader(settings, sessions, store, opener, relay, stopping)
-        for _ in range(settings.ingest_concurrency)
-    ]
-    counter = Counter(sessions, settings.ingest_refresh_seconds)
-    relay.start()
-    threads = [_loop(reader.take_turn, stopping, _IDLE_SECONDS, "reader") for reader in readers]
-    threads.append(_loop(_never(counter.count_due), stopping, _COUNT_SECONDS, "counter"))
-    log.info("ingest.ready", metrics_port=port, pid=os.getpid())
-    stopping.wait()
-    for thread in threads:
-        thread.join()
-    for reader in readers:
-        reader.close()
-    relay.stop()
-    client.close()
-    celery.close()
-    database.dispose()
-
-
-def _never(work: Callable[[], object]) -> Callable[[], bool]:
-    """Return `work` as something after which there is a pause, whatever it did."""
-
-    def run() -> bool:
-        work()
-        return False
-
-    return run
-
-
-def _loop(
-    work: Callable[[], bool], stopping: threading.Event, pause: float, name: str
-) -> threading.Thread:
-    """Call `work` until told to stop, with a pause whenever it had nothing to do."""
-
-    def run() -> None:
-        while not stopping.is_set():
-            busy = False
-            try:
-                busy = work()
-            except (SQLAlchemyError, DetectorError) as error:
-                log.warning("ingest.fault", where=name, error=str(error))
-            except Exception:
-                log.exception("ingest.error", where=name)
-            if not busy:
-                stopping.wait(pause)
-
-    thread = threading.Thread(target=run, name=name)
-    thread.start()
-    return thread
+    host, port = settings.ingest_metrics_host, settings.ingest_metrics_port
+    return run_service("ingest", settings, running(settings), host, port)
 
 
 if __name__ == "__main__":
