@@ -19,6 +19,7 @@ from services.training.dataset.settings import DatasetSettings
 from services.training.settings import TrainingSettings
 from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
+from shared.core.drift_settings import DriftWindowSettings
 from shared.core.fetch_settings import FetchSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
 from shared.core.webhook_settings import WebhookSettings
@@ -31,6 +32,11 @@ _CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
     ("Gateway", "`python -m services.gateway`", GatewaySettings),
     ("Worker", "`python -m services.worker`", WorkerSettings),
     ("Webhooks", "`python -m services.webhooks`", DispatcherSettings),
+    (
+        "Drift's windows",
+        "The drift service and its rehearsal, `detector drift simulate`",
+        DriftWindowSettings,
+    ),
     ("Drift", "`python -m services.drift` ([drift.md](drift.md))", DriftSettings),
     ("Ingest", "`python -m services.ingest` ([catalogs.md](catalogs.md))", IngestSettings),
     ("Maintenance", "`python -m services.maintenance`", MaintenanceSettings),

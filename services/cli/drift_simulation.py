@@ -5,18 +5,21 @@ that have all ended: it checks them at its next look, with its own settings.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from services.cli.drift_populations import Copies, Drawn, NewGenerator, Ordinary, Population
 from services.cli.output import fail, say
 from services.cli.servers import database_session, server_settings
 from shared.contracts.drift import SIMULATION, Cause, Severity
 from shared.contracts.scopes import Scope
+from shared.core.drift_settings import DriftWindowSettings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,15 +32,6 @@ _POLL_SECONDS = 1.0
 _KEY_LIFE = timedelta(days=1)
 # More than the service needs, so that chance leaves no window too small.
 _MARGIN = 1.2
-# The service's own defaults, by name without DETECTOR_DRIFT_; more photos do no harm.
-DEFAULTS: Mapping[str, float] = {
-    "WINDOW_SECONDS": 3600.0,
-    "WINDOW_PHOTOS": 4000,
-    "SETTLE_SECONDS": 60.0,
-    "REFERENCE_PHOTOS": 2000,
-    "FIRST_REFERENCE_SECONDS": 86400.0,
-    "MIN_PHOTOS": 200,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +68,24 @@ def remove() -> None:
         remove_simulations(session)
 
 
-def timeline(now: datetime, settings: Mapping[str, float], shifted: int) -> Timeline:
+def timeline(now: datetime, settings: DriftWindowSettings, shifted: int) -> Timeline:
     """Return windows that have all ended, and settled, by `now`."""
-    step = timedelta(seconds=settings["WINDOW_SECONDS"])
-    settled = now - timedelta(seconds=settings["SETTLE_SECONDS"] + 1)
-    slots = -(-settings["FIRST_REFERENCE_SECONDS"] // settings["WINDOW_SECONDS"])
+    step = timedelta(seconds=settings.drift_window_seconds)
+    settled = now - timedelta(seconds=settings.drift_settle_seconds + 1)
+    slots = -(-settings.drift_first_reference_seconds // settings.drift_window_seconds)
     return Timeline(step, int(slots), shifted, settled - (settled - _EPOCH) % step)
 
 
-def service_settings() -> dict[str, float]:
+def service_settings() -> DriftWindowSettings:
     """Return the drift service's settings as this environment has them; exits with 2 on others."""
-    known = server_settings()
-    found = {}
-    for name, default in DEFAULTS.items():
-        text = known.get(f"DETECTOR_DRIFT_{name}")
-        try:
-            found[name] = float(text) if text else default
-        except ValueError:
-            fail(f"DETECTOR_DRIFT_{name} is no number: {text!r}.")
-    return found
+    known: dict[str, Any] = {
+        name.removeprefix("DETECTOR_").lower(): text for name, text in server_settings().items()
+    }
+    try:
+        return DriftWindowSettings(**known)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        fail(f"DETECTOR_{wrong['loc'][0]}".upper() + f": {wrong['msg']}; not {wrong['input']!r}.")
 
 
 class Simulation:
@@ -198,14 +191,15 @@ class Simulation:
 def draw_photos(
     plan: Plan,
     times: Timeline,
-    settings: Mapping[str, float],
+    settings: DriftWindowSettings,
     populations: tuple[Population, Population],
     rng: Random,
 ) -> Iterator[Drawn]:
     """Yield every photo of the timeline, each in a job of its own."""
     ordinary, shifted = populations
-    needed = max(settings["REFERENCE_PHOTOS"], settings["MIN_PHOTOS"]) * _MARGIN
-    per_window = round(max(settings["WINDOW_PHOTOS"], settings["MIN_PHOTOS"]) * _MARGIN)
+    smallest = settings.drift_min_photos
+    needed = max(settings.drift_reference_photos, smallest) * _MARGIN
+    per_window = round(max(settings.drift_window_photos, smallest) * _MARGIN)
     per_slot = round(needed / times.reference_slots) + 1
     job = 0
     for slot in range(times.reference_slots + 1 + times.shifted):

@@ -8,33 +8,22 @@ from pydantic import Field, model_validator
 from services.drift.analysis import Rules
 from services.drift.severity import Patience
 from services.drift.windows import Plan
+from shared.core.drift_settings import DriftWindowSettings
 from shared.core.settings import BaseAppSettings
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
 
-class DriftSettings(BaseAppSettings):
+class DriftSettings(DriftWindowSettings, BaseAppSettings):
     """What is compared, how often, and when it counts."""
 
-    # Windows end on multiples of this, from midnight UTC of 1970 on, and are at least as long.
-    drift_window_seconds: float = Field(default=_HOUR, gt=0)
-    # A window grows until it holds so many photos: fewer make noise of every test.
-    drift_window_photos: int = Field(default=4000, ge=1)
     # A window grows no longer than this: thin traffic is checked once a day.
     drift_window_limit_seconds: float = Field(default=_DAY, gt=0)
-    # Verdicts bear the time at which their transaction began; so long after, all have arrived.
-    drift_settle_seconds: float = Field(default=60.0, ge=0)
     # Between two looks for windows that have ended.
     drift_poll_seconds: float = Field(default=15.0, gt=0)
-    # Photos that a first reference needs.
-    drift_reference_photos: int = Field(default=2000, ge=100)
-    # How long a first reference spans at least: a day holds all its hours' mixes.
-    drift_first_reference_seconds: float = Field(default=_DAY, gt=0)
     # A reference of so long replaces the first, when nothing has drifted: all days of a week.
     drift_reference_seconds: float = Field(default=7 * _DAY, gt=0)
-    # Independent photos that a tenant, or all together, needs on both sides to be checked.
-    drift_min_photos: int = Field(default=200, ge=50)
     # Bounds the chance that any test of a check is falsely significant, before effects count.
     drift_alpha: float = Field(default=0.02, gt=0, lt=1)
     # Windows in a row that raise a severity.

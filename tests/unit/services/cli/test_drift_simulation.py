@@ -7,31 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.drift_populations import Copies, NewGenerator, Ordinary
-from services.cli.drift_simulation import DEFAULTS, Plan, draw_photos, timeline
-from services.drift.settings import DriftSettings
+from services.cli.drift_simulation import Plan, draw_photos, timeline
 from services.drift.windows import Plan as ServicePlan
 from services.drift.windows import next_window
+from shared.core.drift_settings import DriftWindowSettings
 from shared.db.drift_simulation import JudgedPhoto
 
 # 2026 to 2036.
 moments = st.integers(1_767_225_600, 2_082_758_400).map(lambda s: datetime.fromtimestamp(s, UTC))
+DEFAULTS = DriftWindowSettings()
 steps = st.sampled_from([60.0, 3600.0, 7200.0])
-
-
-def test_the_services_defaults_are_known_here():
-    fields = DriftSettings.model_fields
-    for name, value in DEFAULTS.items():
-        default = fields[f"drift_{name.lower()}"].default
-        # More photos than it takes make the same windows.
-        assert value == default or (name.endswith("PHOTOS") and value > default), name
 
 
 @given(moments, steps, st.integers(1, 12))
 def test_all_windows_have_ended_and_settled(now, step, windows):
-    times = timeline(now, {**DEFAULTS, "WINDOW_SECONDS": step}, windows)
+    times = timeline(now, DriftWindowSettings(drift_window_seconds=step), windows)
     assert times.end.timestamp() % step == 0
     assert timedelta(seconds=60) < now - times.end <= timedelta(seconds=step + 61)
-    assert times.reference_slots * step >= DEFAULTS["FIRST_REFERENCE_SECONDS"]
+    assert times.reference_slots * step >= DEFAULTS.drift_first_reference_seconds
 
 
 @pytest.mark.parametrize("shift", ["generator", "none"])
@@ -46,8 +39,8 @@ def test_the_service_finds_a_reference_and_then_every_window(shift):
     assert min(photo.at for photo in photos) == times.start
     assert len({photo.job for photo in photos}) == len(photos)
     reference = times.start + times.reference_slots * times.step
-    assert sum(photo.at < reference for photo in photos) > DEFAULTS["REFERENCE_PHOTOS"]
-    cut = ServicePlan(times.step, int(DEFAULTS["WINDOW_PHOTOS"]), timedelta(days=1))
+    assert sum(photo.at < reference for photo in photos) > DEFAULTS.drift_reference_photos
+    cut = ServicePlan(times.step, DEFAULTS.drift_window_photos, timedelta(days=1))
     start, ends = reference, []
     while start < times.end:
         slots = Counter((photo.at - start) // times.step for photo in photos if photo.at >= start)
