@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from services.cli.client import AsJson, gateway_client, write_parts
-from services.cli.output import fail, new_app, print_json, print_table, say
+from services.cli.output import fail, new_app, print_models, print_table, say
 
 if TYPE_CHECKING:
     from shared.client.http import DetectorClient
@@ -78,7 +78,7 @@ def ingest(
             say(f"catalog {catalog.id}")
             catalog = _follow(client, catalog)
     if as_json:
-        print_json(catalog.model_dump(mode="json"))
+        print_models(catalog)
     elif watch:
         _say_end(catalog)
     else:
@@ -100,7 +100,7 @@ def get(
         if watch:
             catalog = _follow(client, catalog)
     if as_json:
-        print_json(catalog.model_dump(mode="json"))
+        print_models(catalog)
     else:
         _say_end(catalog)
 

@@ -18,6 +18,12 @@ ModelT = TypeVar("ModelT", bound="BaseModel")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+# Of lists that begin with the newest.
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Made then or later, as 2026-11-23T08:00Z.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Made before then.")]
+Limit = Annotated[int, typer.Option(min=1, help="The newest so many.")]
 
 
 def gateway_client() -> "DetectorClient":

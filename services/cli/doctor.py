@@ -1,10 +1,11 @@
 """`detector doctor`: check every dependency and say how to mend it."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from services.cli.client import AsJsonLines
 from services.cli.output import new_app, print_json, print_table, printable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Check every dependency and say how to mend it; exit code 1 when something fails.
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import typer
 
-from services.cli.client import AsJson, AsJsonLines, write_parts
+from services.cli.client import AsJson, AsJsonLines, Limit, Since, Until, write_parts
 from services.cli.drift_sources import DriftSource, drift_source
 from services.cli.drift_tables import print_overview, print_report, print_reports
-from services.cli.output import fail, new_app, print_json, say
+from services.cli.output import fail, new_app, print_models, say
 from services.cli.times import parse_moment
 from shared.contracts.drift import Severity
 from shared.core.settings import local_dir
@@ -53,7 +53,7 @@ def status(all_tenants: AllTenants = False, as_json: AsJson = False) -> None:
     with drift_source(all_tenants) as source:
         overview = source.status()
     if as_json:
-        print_json(overview.model_dump(mode="json"))
+        print_models(overview)
         return
     print_overview(overview)
 
@@ -64,11 +64,9 @@ def reports(
         list[Severity] | None, typer.Option(help="One of these; repeat it for several.")
     ] = None,
     model_version: Annotated[str | None, typer.Option(help="Of this model version.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Made then or later, as 2026-11-23T08:00Z.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before then.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
     all_tenants: AllTenants = False,
     as_json: AsJsonLines = False,
 ) -> None:
@@ -84,8 +82,7 @@ def reports(
         )
         wanted = list(islice(found, limit))
     if as_json:
-        for report in wanted:
-            print_json(report.model_dump(mode="json"))
+        print_models(*wanted)
         return
     print_reports(wanted)
 
@@ -107,7 +104,7 @@ def show(
         if html is not None:
             write_parts([source.page(wanted)], html)
     if as_json:
-        print_json(report.model_dump(mode="json"))
+        print_models(report)
     else:
         print_report(report)
 

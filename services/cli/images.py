@@ -12,7 +12,7 @@ from services.cli.output import (
     LABEL_TEXT,
     fail,
     new_app,
-    print_json,
+    print_models,
     print_table,
     say,
 )
@@ -42,7 +42,7 @@ def get(image_id: ImageId, as_json: AsJson = False) -> None:
     with gateway_client() as client:
         image = client.images.get(image_id)
     if as_json:
-        print_json(image.model_dump(mode="json"))
+        print_models(image)
     else:
         _print_image(image)
 
@@ -64,7 +64,7 @@ def feedback(
     with gateway_client() as client:
         stored = client.images.review(image_id, request)
     if as_json:
-        print_json(stored.model_dump(mode="json"))
+        print_models(stored)
         return
     overturned = ", against the verdict" if stored.overturns_verdict else ""
     told = "; verdict.changed was sent" if stored.changed_label else ""
@@ -77,8 +77,7 @@ def reviews(image_id: ImageId, as_json: AsJsonLines = False) -> None:
     with gateway_client() as client:
         found = client.images.reviews(image_id)
     if as_json:
-        for review in found:
-            print_json(review.model_dump(mode="json"))
+        print_models(*found)
         return
     print_table(["when", "label", "reviewer", "the model said", "reason"], map(_review_row, found))
 

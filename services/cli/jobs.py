@@ -6,8 +6,8 @@ from uuid import UUID
 
 import typer
 
-from services.cli.client import AsJson, AsJsonLines, gateway_client
-from services.cli.output import LABEL_STYLE, LABEL_TEXT, new_app, print_json, print_table, say
+from services.cli.client import AsJson, AsJsonLines, Limit, Since, Until, gateway_client
+from services.cli.output import LABEL_STYLE, LABEL_TEXT, new_app, print_models, print_table, say
 from services.cli.times import parse_moment, shown
 from shared.contracts.states import JobStatus
 
@@ -43,7 +43,7 @@ def get(
         except JobNotFinished as error:
             job = error.job
     if as_json:
-        print_json(job.model_dump(mode="json"))
+        print_models(job)
     else:
         _print_job(job)
     if job.status != "succeeded":
@@ -57,11 +57,9 @@ def list_(
     ] = None,
     listing_id: Annotated[str | None, typer.Option(help="Jobs of this listing.")] = None,
     category: Annotated[str | None, typer.Option(help="Jobs of this category.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Made then or later, as 2026-11-23T08:00Z.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before then.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
     as_json: AsJsonLines = False,
 ) -> None:
     """List the newest jobs that fit. Predictions and the jobs of catalogs are not among them."""
@@ -77,8 +75,7 @@ def list_(
         )
         jobs = list(islice(found, limit))
     if as_json:
-        for job in jobs:
-            print_json(job.model_dump(mode="json"))
+        print_models(*jobs)
         return
     print_table(
         ["id", "created", "status", "listing", "category", "photos", "failed", "verdict", "P(AI)"],
@@ -93,7 +90,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     with gateway_client() as client:
         job = client.jobs.cancel(job_id)
     if as_json:
-        print_json(job.model_dump(mode="json"))
+        print_models(job)
     else:
         _print_job(job)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from services.cli.client import AsJsonLines
 from services.cli.output import fail, new_app, print_json, print_table, say
 from services.cli.servers import database_session
 from shared.contracts.scopes import DEFAULT_SCOPES, SCOPE_HELP, Scope
@@ -61,7 +62,7 @@ def _print_issued(issued: "IssuedKey", as_json: bool) -> None:
 
 @app.command("list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """List every key, oldest first."""
     from shared.db.keys import list_keys

@@ -3,9 +3,12 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 # One colour per verdict, the same in every table.
 LABEL_STYLE = {"real": "green", "ai_generated": "red", "uncertain": "yellow"}
@@ -47,6 +50,12 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print one object on one line of stdout, at once: readers may be waiting."""
     print(json.dumps(value), flush=True)
+
+
+def print_models(*models: "BaseModel") -> None:
+    """Print answers of the API as they are, one on a line."""
+    for model in models:
+        print_json(model.model_dump(mode="json"))
 
 
 def print_table(

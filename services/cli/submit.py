@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.client import AsJsonLines
 from services.cli.output import (
     LABEL_STYLE,
     LABEL_TEXT,
@@ -38,7 +39,6 @@ ListingId = Annotated[
     str | None, typer.Option(help="Listing that the photos belong to: all go into one job.")
 ]
 Category = Annotated[str | None, typer.Option(help="Product category, kept with the job.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Print job ids and do not wait.")]
 Timeout = Annotated[float, typer.Option(min=1, help="Seconds to wait for the verdicts of a job.")]
 Batch = Annotated[int | None, typer.Option(min=1, max=MAX_BATCH, help="Photos per job [16].")]
@@ -50,7 +50,7 @@ def submit(
     paths: Paths,
     listing_id: ListingId = None,
     category: Category = None,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
     no_wait: NoWait = False,
     timeout: Timeout = 600.0,
     batch: Batch = None,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.client import AsJsonLines
 from services.cli.output import fail, new_app, print_json, print_table, say
 from services.cli.servers import database_session
 
@@ -14,9 +15,7 @@ _LIMIT_HELP = "A number, 0 for no limit, or `default` for the gateway's setting.
 
 
 @app.command("list")
-def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-) -> None:
+def list_(as_json: AsJsonLines = False) -> None:
     """List every tenant with its limits and the photos that wait, oldest first."""
     from shared.db.tenants import list_tenants
 

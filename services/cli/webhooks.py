@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
-from services.cli.client import AsJson, AsJsonLines, gateway_client, request_of
-from services.cli.output import fail, new_app, print_json, say
+from services.cli.client import AsJson, AsJsonLines, Limit, gateway_client, request_of
+from services.cli.output import fail, new_app, print_models, say
 from services.cli.times import parse_moment, shown
 from services.cli.webhook_tables import print_deliveries, print_webhooks
 from shared.contracts.events import DeliveryStatus, EventType
@@ -50,8 +50,7 @@ def list_(as_json: AsJsonLines = False) -> None:
     with gateway_client() as client:
         found = client.webhooks.list()
     if as_json:
-        for webhook in found:
-            print_json(webhook.model_dump(mode="json"))
+        print_models(*found)
         return
     print_webhooks(found)
 
@@ -70,7 +69,7 @@ def create(
     with gateway_client() as client:
         created = client.webhooks.create(new)
     if as_json:
-        print_json(created.model_dump(mode="json"))
+        print_models(created)
         return
     print(created.id)
     # Not printed: the secret would stay in the terminal's history.
@@ -163,7 +162,7 @@ def send_test(webhook_id: WebhookId, wait: Wait = 10, as_json: AsJson = False) -
 def deliveries(
     webhook: Ref,
     status: Annotated[DeliveryStatus | None, typer.Option(help="Only these.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    limit: Limit = 20,
     as_json: AsJsonLines = False,
 ) -> None:
     """List deliveries, the newest first."""
@@ -172,8 +171,7 @@ def deliveries(
         log = client.webhooks.deliveries(_ref(webhook), status=status, page_size=page)
         found = list(islice(log, limit))
     if as_json:
-        for delivery in found:
-            print_json(delivery.model_dump(mode="json"))
+        print_models(*found)
         return
     print_deliveries(found)
 
@@ -183,7 +181,7 @@ def delivery(webhook: Ref, delivery_id: DeliveryId) -> None:
     """Print one delivery as JSON, with its body and every attempt."""
     with gateway_client() as client:
         detail = client.webhooks.delivery(_ref(webhook), delivery_id)
-    print_json(detail.model_dump(mode="json"))
+    print_models(detail)
 
 
 @app.command()
@@ -238,7 +236,7 @@ def _after_attempt(
 
 def _report(delivery: "Delivery", waited: float, as_json: bool) -> None:
     if as_json:
-        print_json(delivery.model_dump(mode="json"))
+        print_models(delivery)
     else:
         print_deliveries([delivery])
     if delivery.status is DeliveryStatus.SUCCEEDED:
@@ -252,14 +250,14 @@ def _report(delivery: "Delivery", waited: float, as_json: bool) -> None:
 
 def _print_one(webhook: "Webhook", as_json: bool) -> None:
     if as_json:
-        print_json(webhook.model_dump(mode="json"))
+        print_models(webhook)
     else:
         print_webhooks([webhook])
 
 
 def _print_secrets(secrets: "WebhookSecrets", as_json: bool) -> None:
     if as_json:
-        print_json(secrets.model_dump(mode="json"))
+        print_models(secrets)
         return
     print(secrets.secret)
     for previous in secrets.previous:
