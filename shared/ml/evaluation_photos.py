@@ -16,6 +16,7 @@ UNKNOWN_QUALITY = -1
 
 _TYPES: dict[str, type[np.generic]] = {
     "logit": np.float32,
+    "second_logit": np.float32,
     "label": np.uint8,
     "split": np.str_,
     "source": np.str_,
@@ -35,6 +36,8 @@ class EvaluationPhotos:
 
     # Raw, float32.
     logit: NDArray[np.float32]
+    # Of the second look, float32; NaN where no operating point of the package asks for one.
+    second_logit: NDArray[np.float32]
     # uint8, 1 is AI-generated.
     label: NDArray[np.uint8]
     # Of the data set: `test_unseen_source` or `test_unseen_generator`. No photo is in two.

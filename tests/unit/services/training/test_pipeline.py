@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from services.training.data import read_manifest
+from services.training.decisions import UNCERTAIN, rules_of
 from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.evaluate import headline
@@ -101,6 +102,10 @@ def _the_photos_are_those_of_the_evaluation(found, dataset, tmp_path):
     assert auc(photos.label[own].astype(int), photos.logit[own].astype(float)) == pytest.approx(
         found.manifest.metrics["test_unseen_source.clean.auc"]
     )
+    rule = rules_of(found.manifest)[0]
+    called = rule.verdicts(photos.logit[own].astype(float), photos.second_logit[own].astype(float))
+    uncertain = found.manifest.metrics["test_unseen_source.clean.uncertain_rate"]
+    assert (called == UNCERTAIN).mean() == pytest.approx(uncertain, abs=1e-6)
     assert set(photos.source[photos.label == 0]) == {row.group for row in tested if not row.label}
     assert (photos.width == 64).all()
     assert (photos.encoder_quality >= 70).all()

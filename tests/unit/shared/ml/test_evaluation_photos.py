@@ -9,6 +9,7 @@ from shared.ml.evaluation_photos import UNKNOWN_QUALITY, EvaluationPhotos, read_
 
 PHOTOS = EvaluationPhotos(
     logit=np.array([-2.5, 0.0, 3.25], np.float32),
+    second_logit=np.array([np.nan, 0.5, np.nan], np.float32),
     label=np.array([0, 0, 1], np.uint8),
     split=np.array(["test_unseen_source", "test_unseen_source", "test_unseen_generator"]),
     source=np.array(["shop", "another shop", "midjourney"]),
@@ -32,7 +33,7 @@ def test_what_is_written_is_read_again(photos, tmp_path):
             assert after is None
         else:
             assert after.dtype.kind == before.dtype.kind
-            assert after.tolist() == before.tolist()
+            np.testing.assert_array_equal(after, before)
     other = tmp_path / "other.npz"
     write_photos(again, other)
     assert other.read_bytes() == path.read_bytes()
