@@ -42,7 +42,7 @@ class Provenance:
         """Return what the file says; never raises, and a fault is a finding."""
         findings = self._reader.read(data)
         for finding in findings:
-            FINDINGS.labels(finding.kind, finding.says.value, finding.strength.value).inc()
+            FINDINGS.labels(finding.kind.value, finding.says.value, finding.strength.value).inc()
         return findings
 
     def conclude(self, judged: Judged, findings: Sequence[Finding]) -> Judged:
@@ -85,7 +85,7 @@ def _read_anchors(path: Path) -> str:
 def _conclusion(judged: Judged, finding: Finding) -> dict[str, Any]:
     return {
         "kind": "conclusion",
-        "by": finding.kind,
+        "by": finding.kind.value,
         "detail": f"Called AI-generated for what the file states. {finding.detail}"
         f" The pixels alone gave {judged.label.value} with probability {judged.probability:.3f}.",
         "pixels": {

@@ -17,10 +17,12 @@ from shared.db.results import Judged
 from shared.ml.package import ModelPackage, load_package
 from shared.present.evidence import Bundle
 from shared.provenance.decide import Conclusive
+from shared.provenance.findings import Kind
 from shared.registry.digest import package_digest
 from shared.storage.memory import MemoryObjectStore
 
-_PROVENANCE_KINDS = ("c2pa", "digital_source_type", "generator_parameters", "software", "camera")
+# What the file states; that its metadata cannot be read is no statement.
+_STATEMENTS = frozenset(Kind) - {Kind.PROVENANCE}
 
 
 class NotRepeatableError(DetectorError):
@@ -120,7 +122,7 @@ def _statements(evidence: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     return sorted(
         (entry["kind"], entry["says"], entry["strength"])
         for entry in evidence
-        if entry.get("kind") in _PROVENANCE_KINDS
+        if entry.get("kind") in _STATEMENTS
     )
 
 

@@ -10,7 +10,7 @@ import time
 from typing import BinaryIO, cast
 
 from shared.provenance.c2pa_process import receive, send
-from shared.provenance.findings import Finding, Says, Strength, shown
+from shared.provenance.findings import Finding, Kind, Says, Strength, shown
 
 CHILD = "shared.provenance.c2pa_process"
 
@@ -95,7 +95,7 @@ def unread(reason: str) -> Finding:
     """Return the finding of a manifest that is there and cannot be read."""
     reason = shown(reason)
     return Finding(
-        "c2pa",
+        Kind.C2PA,
         Says.NOTHING,
         Strength.UNREAD,
         f"The file carries a C2PA manifest that could not be read: {reason}.",

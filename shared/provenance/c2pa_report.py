@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from shared.provenance.findings import Finding, Says, Strength, shown
+from shared.provenance.findings import Finding, Kind, Says, Strength, shown
 from shared.provenance.vocabulary import source_says, source_type
 
 _LABEL = re.compile(r"/c2pa/([^/]+)")
@@ -42,7 +42,7 @@ def finding_of(report: Report) -> Finding:
         "manifests": len(report["manifests"]),
         "failures": failures,
     }
-    return Finding("c2pa", says, _strength(broken, trust), _sentence(facts, says), facts)
+    return Finding(Kind.C2PA, says, _strength(broken, trust), _sentence(facts, says), facts)
 
 
 def _strength(broken: list[str], trust: str) -> Strength:

@@ -5,6 +5,17 @@ from enum import StrEnum
 from typing import Any
 
 
+class Kind(StrEnum):
+    """What a finding was read from."""
+
+    C2PA = "c2pa"
+    DIGITAL_SOURCE_TYPE = "digital_source_type"
+    GENERATOR_PARAMETERS = "generator_parameters"
+    SOFTWARE = "software"
+    CAMERA = "camera"
+    PROVENANCE = "provenance"  # the file's metadata as a whole, which could not be read at all
+
+
 class Says(StrEnum):
     """What a finding says of how the photo came to be."""
 
@@ -28,12 +39,10 @@ class Strength(StrEnum):
 class Finding:
     """One entry of a verdict's `evidence`.
 
-    `kind` is one of `c2pa`, `digital_source_type`, `generator_parameters`, `software`, `camera`
-    and `provenance` (metadata that could not be read at all). `detail` is a sentence for people,
-    `found` the facts behind it, JSON-ready.
+    `detail` is a sentence for people, `found` the facts behind it, JSON-ready.
     """
 
-    kind: str
+    kind: Kind
     says: Says
     strength: Strength
     detail: str
@@ -42,7 +51,7 @@ class Finding:
     def entry(self) -> dict[str, Any]:
         """Return the JSON-ready entry."""
         return {
-            "kind": self.kind,
+            "kind": self.kind.value,
             "says": self.says.value,
             "strength": self.strength.value,
             "detail": self.detail,
@@ -53,7 +62,7 @@ class Finding:
     def from_entry(cls, entry: dict[str, Any]) -> "Finding":
         """Return the finding of an `entry`; raises KeyError or ValueError for anything else."""
         return cls(
-            entry["kind"],
+            Kind(entry["kind"]),
             Says(entry["says"]),
             Strength(entry["strength"]),
             entry["detail"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.provenance.containers import Blocks
 from shared.provenance.exif import read_exif
-from shared.provenance.findings import Finding, Says, Strength, shown
+from shared.provenance.findings import Finding, Kind, Says, Strength, shown
 from shared.provenance.iptc import read_iptc
 from shared.provenance.vocabulary import generator_in, source_says, source_type
 from shared.provenance.xmp import read_xmp
@@ -46,7 +46,7 @@ def metadata_findings(blocks: Blocks) -> list[Finding]:
     return found[:MAX_FINDINGS]
 
 
-def _declared(kind: str, says: Says, detail: str, found: dict[str, Any]) -> Finding:
+def _declared(kind: Kind, says: Says, detail: str, found: dict[str, Any]) -> Finding:
     return Finding(kind, says, Strength.DECLARED, detail, found)
 
 
@@ -60,7 +60,7 @@ def _source_types(xmp: list[tuple[str, str]]) -> Iterator[Finding]:
         says = source_says(name)
         detail = f"IPTC digital source type {shown(name, 60)}: {_SAYS_TEXT[says]}."
         yield _declared(
-            "digital_source_type", says, detail, {"where": "xmp", "value": shown(name, 100)}
+            Kind.DIGITAL_SOURCE_TYPE, says, detail, {"where": "xmp", "value": shown(name, 100)}
         )
 
 
@@ -70,7 +70,7 @@ def _ai_system(xmp: list[tuple[str, str]]) -> Iterator[Finding]:
     if facts:
         system = facts.get("AISystemUsed", "an AI system")
         detail = f"IPTC metadata names {system} as the AI system used."
-        yield _declared("software", Says.AI_GENERATED, detail, {"where": "xmp", **facts})
+        yield _declared(Kind.SOFTWARE, Says.AI_GENERATED, detail, {"where": "xmp", **facts})
 
 
 def _software(
@@ -99,9 +99,9 @@ def _program(where: str, name: str, value: str, generator: str | None) -> Findin
     found = {"where": where, "field": name, "value": shown(value)}
     if generator is None:
         detail = f"{where.upper()} {name} names {shown(value, 60)}, no known generator."
-        return _declared("software", Says.NOTHING, detail, found)
+        return _declared(Kind.SOFTWARE, Says.NOTHING, detail, found)
     detail = f"{where.upper()} {name} names the image generator {generator}."
-    return _declared("software", Says.AI_GENERATED, detail, {**found, "generator": generator})
+    return _declared(Kind.SOFTWARE, Says.AI_GENERATED, detail, {**found, "generator": generator})
 
 
 def _parameters(exif: dict[str, str], texts: list[tuple[str, str]]) -> Iterator[Finding]:
@@ -115,7 +115,10 @@ def _parameters(exif: dict[str, str], texts: list[tuple[str, str]]) -> Iterator[
             detail = f"{where.upper()} {shown(name, 40)} holds generation parameters: {generator}."
             found = {"where": where, "field": shown(name, 40), "generator": generator}
             yield _declared(
-                "generator_parameters", Says.AI_GENERATED, detail, {**found, "value": shown(text)}
+                Kind.GENERATOR_PARAMETERS,
+                Says.AI_GENERATED,
+                detail,
+                {**found, "value": shown(text)},
             )
 
 
@@ -151,4 +154,4 @@ def _camera(exif: dict[str, str]) -> Iterator[Finding]:
     tags = ("Make", "Model", "LensModel", "ExposureTime", "DateTimeOriginal")
     facts = {tag: shown(exif[tag], 100) for tag in tags if tag in exif}
     detail = f"EXIF names the camera {facts['Make']} {facts['Model']}."
-    yield _declared("camera", Says.CAMERA, detail, {"where": "exif", **facts})
+    yield _declared(Kind.CAMERA, Says.CAMERA, detail, {"where": "exif", **facts})

@@ -2,7 +2,7 @@
 
 from shared.provenance.c2pa import ManifestReader
 from shared.provenance.containers import read_blocks
-from shared.provenance.findings import Finding, Says, Strength, shown
+from shared.provenance.findings import Finding, Kind, Says, Strength, shown
 from shared.provenance.metadata import metadata_findings
 
 
@@ -27,7 +27,7 @@ class ProvenanceReader:
             reason = shown(f"{type(error).__name__}: {error}")
             return [
                 Finding(
-                    "provenance",
+                    Kind.PROVENANCE,
                     Says.NOTHING,
                     Strength.UNREAD,
                     "The file's metadata could not be read.",

@@ -9,7 +9,7 @@ import pytest
 from shared.provenance.c2pa import ManifestReader
 from shared.provenance.c2pa_process import settings
 from shared.provenance.decide import Conclusive, conclusive
-from shared.provenance.findings import Finding, Says, Strength
+from shared.provenance.findings import Finding, Kind, Says, Strength
 from shared.provenance.reader import ProvenanceReader
 from tests.support.photos import jpeg
 from tests.support.signing import CLAIM_SIGNING, Authority, manifest, says_generated
@@ -141,14 +141,14 @@ def test_an_untrusted_parent_makes_the_claim_untrusted(reader, authority):
     ],
 )
 def test_which_statements_decide(strength, rules):
-    found = Finding("c2pa", Says.AI_GENERATED, strength, "")
+    found = Finding(Kind.C2PA, Says.AI_GENERATED, strength, "")
 
     assert {rule for rule in Conclusive if conclusive([found], rule)} == rules
 
 
 @pytest.mark.parametrize("says", [Says.CAMERA, Says.AI_EDITED, Says.NOTHING])
 def test_only_a_claim_of_generation_decides(says):
-    found = Finding("c2pa", says, Strength.SIGNED_TRUSTED, "")
+    found = Finding(Kind.C2PA, says, Strength.SIGNED_TRUSTED, "")
 
     assert not any(conclusive([found], rule) for rule in Conclusive)
 
