@@ -1,14 +1,17 @@
 """The complete way of a photo: gateway → S3 → queue → worker → PostgreSQL → answer."""
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from services.worker.engines.openvino import OpenVinoEngine
 from shared.contracts.scopes import Scope
 from shared.db.bootstrap import ensure_local_key
 from shared.db.engine import make_engine
 from shared.db.keys import create_key, get_or_create_tenant
-from shared.ml.package import read_manifest
+from shared.ml.package import load_package
+from shared.ml.preprocess import preprocess
 from shared.storage.port import sha256_hex
 from tests.support.api import Api
 from tests.support.photos import jpeg, samples, truncated_jpeg
@@ -27,16 +30,16 @@ def test_every_sample_photo_gets_a_verdict_of_the_shipped_model(stack, database)
     body = stack.api.accepted(photos)
     done = stack.api.finished(body["id"])
     assert done["status"] == "succeeded"
-    version = read_manifest(stack.servers.settings().model_dir).version
+    package = load_package(stack.servers.settings().model_dir)
     assert [image["filename"] for image in done["images"]] == [name for name, _ in photos]
     for image in done["images"]:
         verdict = image["verdict"]
-        assert verdict["model_version"] == version
+        assert verdict["model_version"] == package.manifest.version
         assert verdict["label"] in {"real", "ai_generated", "uncertain"}
         assert 0 <= verdict["probability"] <= 1
     rows = database.execute(
         text("""
-        SELECT i.object_key, i.size, i.sha256, v.probability FROM images i
+        SELECT i.object_key, i.size, i.sha256, v.probability, v.embedding FROM images i
         JOIN verdicts v ON v.image_id = i.id WHERE i.job_id = :id ORDER BY i.position
         """),
         {"id": body["id"]},
@@ -46,6 +49,13 @@ def test_every_sample_photo_gets_a_verdict_of_the_shipped_model(stack, database)
         assert store.get(row.object_key, row.size, row.sha256) == data
         assert row.sha256 == sha256_hex(data) == image["sha256"]
         assert image["verdict"]["probability"] == pytest.approx(row.probability)
+    assert package.manifest.embedding is not None
+    arrays = [preprocess(data, package.manifest.preprocess) for _, data in photos]
+    own = OpenVinoEngine(package, threads=1, batch_size=len(photos)).predict(np.stack(arrays))
+    stored = np.array([row.embedding for row in rows], np.float32)
+    assert stored.shape == (len(photos), package.manifest.embedding.dim)
+    # Components have variance 1; the runtime may round to bfloat16.
+    assert stored == pytest.approx(own.embeddings, abs=0.1)
 
 
 def test_the_listing_verdict_names_the_photo_that_decided(stack):
