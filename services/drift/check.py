@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from services.drift import metrics
 from services.drift.accuracy import from_feedback
 from services.drift.analysis import ScopeResult, Window, analyse, checked_scopes
-from services.drift.counts import Counts, Scope, build_cube
+from services.drift.counts import Counts, Cube, Scope, build_cube
 from services.drift.embeddings import Embeddings, from_sample
 from services.drift.reference import Reference
 from services.drift.settings import DriftSettings
@@ -27,7 +27,7 @@ from shared.core.logging import get_logger
 from shared.db.drift_counts import Span, count_verdicts
 from shared.db.drift_feedback import count_feedback
 from shared.db.drift_runs import NewRun, add_report, add_run, put_state, states_of
-from shared.db.drift_samples import find_examples, sample_embeddings
+from shared.db.drift_samples import SampledPhoto, find_examples, sample_tenants
 from shared.db.engine import SessionFactory
 from shared.db.events import emit
 from shared.db.models import DriftState
@@ -78,20 +78,21 @@ class Checker:
             scopes = checked_scopes(reference.cube, cube, self.settings.drift_min_photos)
             vectors: dict[Scope, Embeddings] = {}
             if reference.embeddings:
-                vectors = self._sample(session, span, reference, scopes)
-        return Window(span, cube, vectors)
+                vectors = self._sample(session, span, reference, cube)
+        return Window(span, cube, {scope: vectors[scope] for scope in scopes if scope in vectors})
 
     def _sample(
-        self, session: Session, span: Span, reference: Reference, scopes: Sequence[Scope]
+        self, session: Session, span: Span, reference: Reference, cube: Cube
     ) -> dict[Scope, Embeddings]:
-        vectors: dict[Scope, Embeddings] = {}
+        """Return a sample of all tenants together, under None, and one of each tenant."""
         limit = self.settings.drift_sample_photos
-        for scope in scopes:
-            photos = sample_embeddings(session, span, reference.binning, limit, scope)
-            sample = from_sample(photos)
-            if sample is not None:
-                vectors[scope] = sample
-        return vectors
+        independent = {tenant: round(cube.whole(tenant).independent) for tenant in cube.tenants()}
+        photos = sample_tenants(session, span, reference.binning, limit, independent)
+        own: dict[Scope, list[SampledPhoto]] = {None: photos[:limit]}
+        for photo in photos:
+            own.setdefault(photo.tenant_id, []).append(photo)
+        found = {scope: from_sample(sampled) for scope, sampled in own.items()}
+        return {scope: sample for scope, sample in found.items() if sample is not None}
 
     def _complete(
         self, results: Sequence[ScopeResult], reference: Reference, window: Window
@@ -225,6 +226,7 @@ def _examples(
         _grown_logit(before, now),
         _EXAMPLES,
         result.scope,
+        round(now.photos),
     )
 
 

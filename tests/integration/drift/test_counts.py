@@ -18,7 +18,7 @@ from shared.db.drift_counts import (
     find_edges,
 )
 from shared.db.drift_references import store_reference
-from shared.db.drift_samples import find_examples, sample_embeddings
+from shared.db.drift_samples import find_examples, sample_embeddings, sample_tenants
 
 
 def same(ours, expected):
@@ -161,3 +161,39 @@ def test_examples_are_of_the_segment_and_near_the_score(sessions, store, marketp
     assert {row.content_type for row in found} == {"image/webp"}
     nearest = np.sort(np.abs(photos.logits[photos.formats == 1] - 1.0))[:5]
     assert sorted(abs(row.logit - 1.0) for row in found) == pytest.approx(nearest.tolist())
+
+
+def test_every_tenants_sample_comes_of_one_pass(sessions, store, marketplace):
+    photos = store(0, 12)
+    span = Span(marketplace.scores.model_version, moment(0), moment(12))
+    binning = binning_of(marketplace, [0.0])
+    firsts = photos.positions == 0
+    counts = {
+        tenant.id: int((firsts & (photos.tenants == index)).sum())
+        for index, tenant in enumerate(marketplace.tenants)
+    }
+    assert min(counts.values()) < 150 < max(counts.values()) - 50
+    with sessions() as session:
+        found = sample_tenants(session, span, binning, 150, counts)
+        whole = sample_embeddings(session, span, binning, 150)
+        own = {
+            tenant.id: sample_embeddings(session, span, binning, 150, tenant.id)
+            for tenant in marketplace.tenants
+        }
+    # All tenants together, and each of them, as if asked for alone.
+    assert found[:150] == whole
+    for tenant, sample in own.items():
+        assert [photo for photo in found if photo.tenant_id == tenant] == sample
+        assert len(sample) == min(150, counts[tenant])
+
+
+def test_of_very_many_photos_a_part_is_examined_for_examples(sessions, store, marketplace):
+    store(0, 6)
+    span = Span(marketplace.scores.model_version, moment(0), moment(6))
+    asked = (span, list(CATEGORIES), None, 1.0, 5)
+    with sessions() as session:
+        nearest = find_examples(session, *asked)
+        # As if these were one in a hundred of what was looked through.
+        some = find_examples(session, *asked, photos=1_000_000)
+    assert len(some) == 5
+    assert some != nearest
