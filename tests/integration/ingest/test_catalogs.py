@@ -229,6 +229,12 @@ def test_another_tenant_sees_no_catalog(system, photo_server):
         assert client.get("/catalogs").json()["data"] == []
 
 
+def test_told_to_end_it_ends_by_itself(system):
+    ingest = system.ingest()
+    assert ingest.stop() == 0
+    assert "ingest.stopped" in ingest.output()
+
+
 @pytest.mark.timeout(600)  # seven starts of the service
 def test_kill_9_at_any_point_repeats_and_loses_no_row(make_system, photo_server, sessions):
     system = make_system(
