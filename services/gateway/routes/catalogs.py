@@ -2,7 +2,6 @@
 
 import functools
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -21,16 +20,17 @@ from services.gateway.catalog_examples import (
 )
 from services.gateway.catalog_export import MEDIA_TYPES, ExportFormat, ReadRows, Row, export
 from services.gateway.catalog_submission import TEXT_FIELDS, from_form, from_json
-from services.gateway.cursors import encode_cursor, place_of
+from services.gateway.cursors import place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.form import media_type, open_form
 from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
 from services.gateway.openapi import json_body, keyed_docs, multipart_body
+from services.gateway.pages import Cursor, PageLimit, page_end
 from services.gateway.request_facts import facts_of
 from services.gateway.wiring import Gateway
 from shared.contracts.catalogs import CatalogStatus
 from shared.contracts.wire_catalogs import Catalog, CatalogPage, PrefixRequest
-from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, PageLinks
+from shared.contracts.wire_jobs import DEFAULT_PAGE
 from shared.db import catalogs as db
 from shared.db import models
 from shared.present.catalogs import catalog_body, catalog_path
@@ -119,17 +119,14 @@ async def submit_catalog(
     },
 )
 async def list_catalogs(
+    request: Request,
     gateway: GatewayDep,
     caller: CatalogCaller,
     status: Annotated[
         list[CatalogStatus] | None, Query(description="One of these; repeat it for several.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Catalogs of a page.")] = (
-        DEFAULT_PAGE
-    ),
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
+    limit: PageLimit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> CatalogPage:
     """Read one page."""
     place = place_of(cursor)
@@ -139,13 +136,9 @@ async def list_catalogs(
         return db.list_catalogs(session, caller.tenant_id, statuses, limit, place)
 
     page = await gateway.in_database(read)
-    following = encode_cursor(page.next) if page.next else None
-    path = functools.partial(_path, statuses, limit)
-    return CatalogPage(
-        data=[catalog_body(catalog) for catalog in page.catalogs],
-        next_cursor=following,
-        links=PageLinks(self=path(cursor), next=path(following) if following else None),
-    )
+    end = page_end("/catalogs", request, ("status",), page.next)
+    data = [catalog_body(catalog) for catalog in page.catalogs]
+    return CatalogPage(data=data, next_cursor=end.next_cursor, links=end.links)
 
 
 @router.get(
@@ -272,13 +265,3 @@ def _cancel(tenant_id: UUID, catalog_id: UUID, session: Session) -> bool:
 
 def _missing(catalog_id: UUID) -> problems.ProblemError:
     return problems.ProblemError(problems.NOT_FOUND, f"there is no catalog {catalog_id}")
-
-
-def _path(statuses: list[CatalogStatus], limit: int, cursor: str | None) -> str:
-    """Return the list's own path with its filters and `cursor`."""
-    query = [("status", status.value) for status in statuses]
-    if limit != DEFAULT_PAGE:
-        query.append(("limit", str(limit)))
-    if cursor is not None:
-        query.append(("cursor", cursor))
-    return f"/catalogs?{urlencode(query)}" if query else "/catalogs"

@@ -6,7 +6,6 @@ All tenants together are the operator's to see, who has the database: `detector 
 
 import functools
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,14 +14,15 @@ from sqlalchemy.orm import Session
 
 from services.gateway import drift_examples, problems
 from services.gateway.auth import Reader
-from services.gateway.cursors import encode_cursor, place_of
+from services.gateway.cursors import place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.drift_pages import render_report
 from services.gateway.openapi import keyed_docs
+from services.gateway.pages import Cursor, PageLimit, page_end
 from services.gateway.wiring import Gateway
 from shared.contracts.drift import Severity
 from shared.contracts.wire_drift import DriftOverview, DriftReportDetail, DriftReportPage
-from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, PageLinks
+from shared.contracts.wire_jobs import DEFAULT_PAGE
 from shared.db import drift_reading as reading
 from shared.db.models import DriftReport
 from shared.db.paging import Place
@@ -31,7 +31,7 @@ from shared.present.drift import detail_body, overview_body, summary_body
 router = APIRouter(tags=["drift"])
 
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
-_FILTERS = frozenset({"severity", "model_version", "created_after", "created_before", "limit"})
+_FILTERS = ("severity", "model_version", "created_after", "created_before")
 _HTML_ANSWER = {"text/html": {"schema": {"type": "string"}}}
 
 
@@ -85,25 +85,16 @@ async def list_drift_reports(
     created_before: Annotated[
         AwareDatetime | None, Query(description="Made before this instant.")
     ] = None,
-    limit: Annotated[
-        int, Query(ge=1, le=MAX_PAGE, description="Reports of a page.")
-    ] = DEFAULT_PAGE,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
+    limit: PageLimit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> DriftReportPage:
     """Read one page."""
     wanted = reading.ReportFilter(severity or (), model_version, created_after, created_before)
     read = functools.partial(_page, caller.tenant_id, wanted, limit, place_of(cursor))
     page = await gateway.in_database(read)
-    following = encode_cursor(page.next) if page.next else None
-    return DriftReportPage(
-        data=[summary_body(row) for row in page.reports],
-        next_cursor=following,
-        links=PageLinks(
-            self=_path(request, cursor), next=_path(request, following) if following else None
-        ),
-    )
+    end = page_end("/drift/reports", request, _FILTERS, page.next)
+    data = [summary_body(row) for row in page.reports]
+    return DriftReportPage(data=data, next_cursor=end.next_cursor, links=end.links)
 
 
 @router.get(
@@ -179,11 +170,3 @@ def _page(
     session: Session,
 ) -> reading.ReportPage:
     return reading.list_reports(session, tenant_id, wanted, limit, after)
-
-
-def _path(request: Request, cursor: str | None) -> str:
-    """Return the request's own path and filters, with `cursor`."""
-    query = [item for item in request.query_params.multi_items() if item[0] in _FILTERS]
-    if cursor is not None:
-        query.append(("cursor", cursor))
-    return f"/drift/reports?{urlencode(query)}" if query else "/drift/reports"

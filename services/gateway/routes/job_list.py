@@ -2,7 +2,6 @@
 
 import functools
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -11,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from services.gateway import problems
 from services.gateway.auth import Reader
-from services.gateway.cursors import encode_cursor, place_of
+from services.gateway.cursors import place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.openapi import PAGE_EXAMPLE, keyed_docs
+from services.gateway.pages import Cursor, PageLimit, page_end
 from shared.contracts.states import JobStatus
-from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, JobPage, PageLinks
+from shared.contracts.wire_jobs import DEFAULT_PAGE, JobPage
 from shared.db.job_list import JobFilter, Page
 from shared.db.job_list import list_jobs as read_page
 from shared.db.paging import Place
@@ -25,6 +25,7 @@ router = APIRouter(tags=["jobs"])
 
 # What a text column can hold.
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
+_FILTERS = ("status", "listing_id", "category", "created_after", "created_before")
 
 
 @router.get(
@@ -55,42 +56,19 @@ async def list_jobs(
     created_before: Annotated[
         AwareDatetime | None, Query(description="Submitted before this instant.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Jobs of a page.")] = DEFAULT_PAGE,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
+    limit: PageLimit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> JobPage:
     """Read one page."""
     wanted = JobFilter(status or (), listing_id, category, created_after, created_before)
     read = functools.partial(_read, caller.tenant_id, wanted, limit, place_of(cursor))
     page = await gateway.in_database(read)
-    following = encode_cursor(page.next) if page.next else None
-    return JobPage(
-        data=[job_summary(view) for view in page.jobs],
-        next_cursor=following,
-        links=PageLinks(
-            self=_path(request, cursor), next=_path(request, following) if following else None
-        ),
-    )
+    end = page_end("/jobs", request, _FILTERS, page.next)
+    data = [job_summary(view) for view in page.jobs]
+    return JobPage(data=data, next_cursor=end.next_cursor, links=end.links)
 
 
 def _read(
     tenant_id: UUID, wanted: JobFilter, limit: int, after: Place | None, session: Session
 ) -> Page:
     return read_page(session, tenant_id, wanted, limit, after)
-
-
-def _path(request: Request, cursor: str | None) -> str:
-    """Return the request's own path and filters, with `cursor`."""
-    known = {
-        "status",
-        "listing_id",
-        "category",
-        "created_after",
-        "created_before",
-        "limit",
-    }
-    query = [(name, value) for name, value in request.query_params.multi_items() if name in known]
-    if cursor is not None:
-        query.append(("cursor", cursor))
-    return f"/jobs?{urlencode(query)}" if query else "/jobs"

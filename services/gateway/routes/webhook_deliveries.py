@@ -1,20 +1,20 @@
 """`/webhooks/{id}/…`: the delivery log, trying a webhook, and sending again."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 
 from services.gateway import problems, webhook_examples
-from services.gateway.cursors import encode_cursor, place_of
+from services.gateway.cursors import place_of
 from services.gateway.dependencies import GatewayDep
 from services.gateway.openapi import keyed_docs
+from services.gateway.pages import Cursor, PageLimit, page_end
 from services.gateway.routes.webhooks import BODY_PROBLEMS, EndpointRef, Manager, find_endpoint
 from services.gateway.webhook_examples import json_answer, json_body
 from shared.contracts.events import DeliveryStatus, EndpointStatus
-from shared.contracts.wire_jobs import DEFAULT_PAGE, MAX_PAGE, PageLinks
+from shared.contracts.wire_jobs import DEFAULT_PAGE
 from shared.contracts.wire_webhooks import (
     Delivery,
     DeliveryDetail,
@@ -86,16 +86,13 @@ async def test_webhook(webhook_id: UUID, gateway: GatewayDep, caller: Manager) -
     },
 )
 async def list_deliveries(
+    request: Request,
     webhook_id: EndpointRef,
     gateway: GatewayDep,
     caller: Manager,
     status: Annotated[DeliveryStatus | None, Query(description="Only these.")] = None,
-    limit: Annotated[
-        int, Query(ge=1, le=MAX_PAGE, description="Deliveries of a page.")
-    ] = DEFAULT_PAGE,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
+    limit: PageLimit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> DeliveryPage:
     """Read one page."""
     after = place_of(cursor)
@@ -109,21 +106,10 @@ async def list_deliveries(
     following = None
     if len(found) > limit:
         last = found[limit - 1].delivery
-        following = encode_cursor(Place(last.created_at, last.id))
-    query = {"limit": str(limit)} | ({"status": status.value} if status else {})
-    return DeliveryPage(
-        data=[delivery_body(view) for view in found[:limit]],
-        next_cursor=following,
-        links=PageLinks(
-            self=_path(webhook_id, query, cursor),
-            next=_path(webhook_id, query, following) if following else None,
-        ),
-    )
-
-
-def _path(ref: UUID | str, query: dict[str, str], cursor: str | None) -> str:
-    all_parameters = query | ({"cursor": cursor} if cursor else {})
-    return f"/webhooks/{ref}/deliveries?{urlencode(all_parameters)}"
+        following = Place(last.created_at, last.id)
+    end = page_end(f"/webhooks/{webhook_id}/deliveries", request, ("status",), following)
+    data = [delivery_body(view) for view in found[:limit]]
+    return DeliveryPage(data=data, next_cursor=end.next_cursor, links=end.links)
 
 
 @router.get(
