@@ -9,8 +9,7 @@ from uuid import uuid4
 
 from infra.local.layout import Layout
 from infra.local.private_file import write_private
-from shared.core.evidence_keys import new_evidence_key
-from shared.core.signing_secrets import new_box_key
+from shared.core.secret_keys import new_secret_key
 
 # Below the usual ephemeral range (32768-60999), so that no outgoing connection sits on a port
 # between two starts. SeaweedFS uses port + 10000 for gRPC beside each port, hence the end.
@@ -27,9 +26,9 @@ class Secrets:
     s3_access_key: str
     s3_secret_key: str
     # Encrypts webhooks' signing secrets: with another one those in the database are unreadable.
-    webhook_secret_key: str = field(default_factory=new_box_key)
+    webhook_secret_key: str = field(default_factory=new_secret_key)
     # Signs evidence bundles: those already handed out are checked with its public half.
-    evidence_key: str = field(default_factory=new_evidence_key)
+    evidence_key: str = field(default_factory=new_secret_key)
 
 
 @dataclass

@@ -6,7 +6,6 @@ A key is kept as its seed, 64 hexadecimal digits; public keys travel as PEM (RFC
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from shared.core.secret_keys import read_secret_keys
+
 ALGORITHM: Final = "Ed25519"
-_SEED_BYTES = 32
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -39,7 +39,7 @@ class EvidenceSigner:
 
     def __init__(self, keys: str) -> None:
         """Take one or more seeds, parted by commas; raises ValueError."""
-        self._keys = [_private_key(seed) for seed in keys.split(",")]
+        self._keys = [Ed25519PrivateKey.from_private_bytes(seed) for seed in read_secret_keys(keys)]
         self.public_keys = [_described(key.public_key()) for key in self._keys]
 
     @property
@@ -68,21 +68,6 @@ def read_public_keys(text: str) -> list[EvidenceKey]:
     if not found:
         raise ValueError("there is no public key (PEM) in it")
     return found
-
-
-def new_evidence_key() -> str:
-    """Return a new seed."""
-    return secrets.token_hex(_SEED_BYTES)
-
-
-def _private_key(seed: str) -> Ed25519PrivateKey:
-    try:
-        raw = bytes.fromhex(seed.strip())
-    except ValueError:
-        raw = b""
-    if len(raw) != _SEED_BYTES:
-        raise ValueError("each key must be 64 hexadecimal digits, as `openssl rand -hex 32` prints")
-    return Ed25519PrivateKey.from_private_bytes(raw)
 
 
 def _public_key(pem: str) -> Ed25519PublicKey:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from shared.core.errors import DetectorError
+from shared.core.secret_keys import read_secret_keys
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what every secret starts with
 _SECRET_BYTES = 32
-_KEY_BYTES = 32
 
 
 class SecretUnreadable(DetectorError):
@@ -29,7 +29,9 @@ class SecretBox:
 
     def __init__(self, keys: str) -> None:
         """Take one or more keys of 64 hexadecimal digits, parted by commas; raises ValueError."""
-        self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys.split(",")])
+        self._fernet = MultiFernet(
+            [Fernet(base64.urlsafe_b64encode(key)) for key in read_secret_keys(keys)]
+        )
 
     def seal(self, secret: str) -> bytes:
         """Return `secret` encrypted."""
@@ -56,18 +58,3 @@ class SecretBox:
 def new_secret() -> str:
     """Return a new signing secret: `whsec_` and 32 random bytes in base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-
-
-def new_box_key() -> str:
-    """Return a new key for a SecretBox."""
-    return secrets.token_hex(_KEY_BYTES)
-
-
-def _fernet_key(key: str) -> bytes:
-    try:
-        raw = bytes.fromhex(key.strip())
-    except ValueError:
-        raw = b""
-    if len(raw) != _KEY_BYTES:
-        raise ValueError("each key must be 64 hexadecimal digits, as `openssl rand -hex 32` prints")
-    return base64.urlsafe_b64encode(raw)

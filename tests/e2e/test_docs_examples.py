@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.contracts.scopes import Scope
-from shared.core.evidence_keys import new_evidence_key
+from shared.core.secret_keys import new_secret_key
 from shared.core.settings import REPOSITORY_ROOT
 from shared.db.bootstrap import LOCAL_TENANT
 from shared.db.engine import make_engine, make_session_factory
@@ -145,7 +145,7 @@ def run(server_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
         extra = {
             "DETECTOR_FETCH_ALLOWED_HOSTS": photos.host,
             # As `make up` has one.
-            "DETECTOR_GATEWAY_EVIDENCE_KEYS": new_evidence_key(),
+            "DETECTOR_GATEWAY_EVIDENCE_KEYS": new_secret_key(),
         }
         system = System(own, scratch, extra)
         try:

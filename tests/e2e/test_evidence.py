@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from shared.core.evidence_keys import new_evidence_key
+from shared.core.secret_keys import new_secret_key
 from shared.db.engine import make_engine
 from shared.storage.s3 import S3ObjectStore
 from tests.support.photos import samples
@@ -35,7 +35,7 @@ def system(server_stack, tmp_path_factory, anchors):
     extra = {
         "DETECTOR_WORKER_PROVENANCE_TRUST_ANCHORS": str(anchors),
         # The first signs; the other one did before.
-        "DETECTOR_GATEWAY_EVIDENCE_KEYS": f"{new_evidence_key()},{new_evidence_key()}",
+        "DETECTOR_GATEWAY_EVIDENCE_KEYS": f"{new_secret_key()},{new_secret_key()}",
     }
     system = System(own, tmp_path_factory.mktemp("system"), extra)
     try:

@@ -9,14 +9,14 @@ from psycopg import sql
 
 from infra.local.stack import Stack
 from infra.local.urls import ServerUrls
+from shared.core.secret_keys import new_secret_key
 from shared.core.settings import BaseAppSettings
-from shared.core.signing_secrets import new_box_key
 from shared.db.migrate import upgrade
 from shared.storage.s3 import S3ObjectStore
 
 _TEMPLATE = "detector_template"
 # Encrypts webhooks' signing secrets in every test's database.
-WEBHOOK_KEY = new_box_key()
+WEBHOOK_KEY = new_secret_key()
 _numbers = itertools.count(1)
 
 

@@ -16,11 +16,12 @@ import pytest
 from services.worker.signature import check_signature
 from shared.contracts.states import ImageStatus
 from shared.contracts.wire_images import ImageDetail, ImageLinks
-from shared.core.evidence_keys import EvidenceSigner, new_evidence_key
+from shared.core.evidence_keys import EvidenceSigner
+from shared.core.secret_keys import new_secret_key
 from shared.present.evidence import BundleError, read_bundle, write_bundle
 
 PHOTO = b"\xff\xd8 a photo"
-SIGNER = EvidenceSigner(new_evidence_key())
+SIGNER = EvidenceSigner(new_secret_key())
 IMAGE = ImageDetail(
     id=UUID(int=1),
     job_id=UUID(int=2),
@@ -58,7 +59,7 @@ def test_what_was_written_is_read_and_its_signature_holds(tmp_path: Path) -> Non
     check = check_signature(bundle, None)
     assert (check.holds, check.stored) == (True, f"by key {SIGNER.current.id}")
     assert check_signature(bundle, SIGNER.public_keys).holds
-    assert not check_signature(bundle, EvidenceSigner(new_evidence_key()).public_keys).holds
+    assert not check_signature(bundle, EvidenceSigner(new_secret_key()).public_keys).holds
 
 
 def test_the_same_facts_give_the_same_bytes(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_an_unsigned_bundle_says_so_and_fails_where_a_key_is_asked_for(tmp_path:
 
 
 def test_a_forger_s_own_key_is_none_that_was_given(tmp_path: Path) -> None:
-    forged = read_bundle(written(tmp_path / "a.zip", EvidenceSigner(new_evidence_key())))
+    forged = read_bundle(written(tmp_path / "a.zip", EvidenceSigner(new_secret_key())))
     assert check_signature(forged, None).holds
     check = check_signature(forged, SIGNER.public_keys)
     assert (check.holds, "was not given" in check.now) == (False, True)

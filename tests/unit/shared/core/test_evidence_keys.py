@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from shared.core.evidence_keys import (
     EvidenceSigner,
     is_signed,
-    new_evidence_key,
     read_public_keys,
 )
+from shared.core.secret_keys import new_secret_key
 
 # RFC 8032, section 7.1, TEST 2.
 SEED = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
@@ -27,12 +27,12 @@ def test_the_signature_is_the_standards() -> None:
     assert is_signed(signer.current.pem, SIGNATURE, b"\x72")
     assert not is_signed(signer.current.pem, SIGNATURE, b"\x73")
     assert not is_signed(signer.current.pem, SIGNATURE[:-1], b"\x72")
-    other = EvidenceSigner(new_evidence_key())
+    other = EvidenceSigner(new_secret_key())
     assert not is_signed(other.current.pem, SIGNATURE, b"\x72")
 
 
 def test_the_first_key_signs_and_all_are_known() -> None:
-    new = new_evidence_key()
+    new = new_secret_key()
     signer = EvidenceSigner(f"{new}, {SEED}")
     assert signer.current == EvidenceSigner(new).current
     assert signer.public_keys[1] == EvidenceSigner(SEED).current
@@ -46,7 +46,7 @@ def test_what_is_no_seed_is_refused(keys: str) -> None:
 
 
 def test_public_keys_are_read_from_pem_and_from_json() -> None:
-    keys = EvidenceSigner(f"{SEED},{new_evidence_key()}").public_keys
+    keys = EvidenceSigner(f"{SEED},{new_secret_key()}").public_keys
     assert read_public_keys("\n".join(key.pem for key in keys)) == keys
     assert read_public_keys(json.dumps({"data": [{"pem": key.pem} for key in keys]})) == keys
     elliptic = generate_private_key(SECP256R1()).public_key()

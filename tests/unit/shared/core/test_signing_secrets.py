@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from shared.core.signing_secrets import SecretBox, SecretUnreadable, new_box_key, new_secret
+from shared.core.secret_keys import new_secret_key
+from shared.core.signing_secrets import SecretBox, SecretUnreadable, new_secret
 
 
 def test_a_secret_has_the_standards_form_and_is_never_the_same():
@@ -15,7 +16,7 @@ def test_a_secret_has_the_standards_form_and_is_never_the_same():
 
 
 def test_what_one_key_sealed_opens_with_it_also_after_a_new_one_came_first():
-    old, new, secret = new_box_key(), new_box_key(), new_secret()
+    old, new, secret = new_secret_key(), new_secret_key(), new_secret()
     sealed = SecretBox(old).seal(secret)
     assert secret.encode() not in sealed
     both = SecretBox(f"{new}, {old}")
@@ -26,7 +27,7 @@ def test_what_one_key_sealed_opens_with_it_also_after_a_new_one_came_first():
 
 
 def test_of_several_those_that_can_be_read_are():
-    box, other = SecretBox(new_box_key()), SecretBox(new_box_key())
+    box, other = SecretBox(new_secret_key()), SecretBox(new_secret_key())
     mine, theirs = box.seal("a"), other.seal("b")
     assert box.open_readable([theirs, mine]) == ["a"]
     with pytest.raises(SecretUnreadable):
