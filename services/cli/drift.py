@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from services.cli import drift_reference
 from services.cli.client import AsJson, AsJsonLines, Limit, Since, Until, write_parts
 from services.cli.drift_sources import DriftSource, drift_source
 from services.cli.drift_tables import print_overview, print_report, print_reports
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PAGE = "drift-simulation.html"
 
 app = new_app("See whether predictions have drifted, and why.")
+app.add_typer(drift_reference.app, name="reference")
 
 
 class Shift(StrEnum):

@@ -10,6 +10,7 @@ from shared.present.drift_words import (
     CAUSE_WORDS,
     DIMENSION_WORDS,
     SEVERITY_WORDS,
+    reference_words,
     statistic_words,
     subject_words,
 )
@@ -60,6 +61,7 @@ def print_report(report: "DriftReportDetail") -> None:
     window, cause = report.window, report.cause
     say(f"report {report.id} of model {report.model_version}")
     say(f"window {shown(window.start)} to {shown(window.end)} UTC: {window.photos} photos")
+    say(f"compared with: {reference_words(report.reference, report.model_version)}")
     before = SEVERITY_WORDS[report.previous_severity]
     say(f"severity: {SEVERITY_WORDS[report.severity]} (before: {before})")
     say(f"cause: {cause.headline}")

@@ -30,6 +30,10 @@ from shared.db.drift_counts import Span
 
 # Photos shown of a new cluster.
 _EXAMPLES = 12
+_NO_SEGMENTS = (
+    "The reference is the model's evaluation. Its photos' files, categories and sources say nothing"
+    " of the traffic's, so mixes and segments were not compared."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def run_tests(
             reference.cube,
             window.cube,
             scope,
-            (reference.embeddings.get(scope), window.embeddings.get(scope)),
+            (reference.vectors(scope), window.embeddings.get(scope)),
             rng,
         )
         for scope in scopes
@@ -158,9 +162,9 @@ def conclude(
 ) -> ScopeResult:
     """Name the cause of what was found in one scope, judge it, and write it down."""
     comparison, statistics = tested.comparison, tested.statistics
-    dimensions = [name for name in Dimension if scope is None or name is not Dimension.TENANT]
+    dimensions = _dimensions(reference, scope)
     mixes = {name: mix_shift(reference.cube, window.cube, scope, name) for name in dimensions}
-    segments = segment_shifts(reference.cube, window.cube, scope, rules.alpha)
+    segments = segment_shifts(reference.cube, window.cube, scope, rules.alpha) if dimensions else []
     cause = name_cause(Findings(statistics, mixes, segments, comparison.finding))
     severity = window_severity(statistics, cause.kind)
     after = advance(before, severity, is_calm(statistics, rules.alpha), rules.patience)
@@ -195,9 +199,16 @@ def conclude(
             dimensions,
             comparison.finding if cluster else None,
         ),
-        notes=list(comparison.notes),
+        notes=[*([] if dimensions else [_NO_SEGMENTS]), *comparison.notes],
     )
     return ScopeResult(scope, report, after)
+
+
+def _dimensions(reference: Reference, scope: Scope) -> list[Dimension]:
+    """Return what photos are told apart by; nothing of an evaluation's, which is no traffic."""
+    if reference.cube.common:
+        return []
+    return [name for name in Dimension if scope is None or name is not Dimension.TENANT]
 
 
 def _own_facts(reference: Reference, scope: Scope) -> ReferenceFacts:

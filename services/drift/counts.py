@@ -105,14 +105,20 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Cube:
-    """All counts of a window: `cells[scope]` maps None to the scope's whole, places to segments."""
+    """All counts of a window: `cells[scope]` maps None to the scope's whole, places to segments.
+
+    `common` is an evaluation's: it knows no tenants and no segments, and its whole stands for every
+    tenant's.
+    """
 
     bins: int
     cells: Mapping[Scope, Mapping[Place | None, Counts]]
+    common: bool = False
 
     def whole(self, scope: Scope) -> Counts:
         """Return all photos of a scope."""
-        return self.cells.get(scope, {}).get(None) or Counts.empty(self.bins)
+        own = self.cells.get(None if self.common else scope, {})
+        return own.get(None) or Counts.empty(self.bins)
 
     def segments(self, scope: Scope, dimension: Dimension) -> dict[str, Counts]:
         """Return the scope's photos by value of `dimension`."""
@@ -163,16 +169,17 @@ def _summed(rows: Sequence[CountRow], bins: int) -> Counts:
     p = np.array([row.p for row in rows], np.float64)
     labels = len(LABELS) + 1
     return Counts(
-        bins=_sums(at, photos, bins),
-        logits=_sums(at, [row.logit for row in rows], bins),
-        labels=_sums(label, photos, labels),
-        label_p=_sums(label, p, labels),
+        bins=sums_at(at, photos, bins),
+        logits=sums_at(at, [row.logit for row in rows], bins),
+        labels=sums_at(label, photos, labels),
+        label_p=sums_at(label, p, labels),
         sums=np.array([(row.p, row.p2, row.c, row.c2) for row in rows], np.float64).sum(axis=0),
         independent=float(sum(row.independent for row in rows)),
         reused=float(sum(row.reused for row in rows)),
     )
 
 
-def _sums(places: NDArray[np.int64], values: ArrayLike, size: int) -> FloatArray:
+def sums_at(places: NDArray[np.int64], values: ArrayLike, size: int) -> FloatArray:
+    """Return the sums of `values` by place, float64 `[size]`."""
     sums: FloatArray = np.bincount(places, values, size).astype(np.float64)
     return sums

@@ -9,6 +9,7 @@ from services.drift import metrics
 from services.drift.settings import DriftSettings
 from services.drift.severity import ORDER
 from services.drift.stattests.registry import REGISTRY
+from services.drift.windows import Plan, next_start
 from shared.contracts.drift import Cause, DriftReport, Severity
 from shared.db.drift_references import Judged, current_reference_photos, judged_versions
 from shared.db.drift_runs import (
@@ -39,7 +40,8 @@ _PER_VERSION = (
 def publish(session: Session, settings: DriftSettings) -> None:
     """Set the gauges of every model version in use; a retired one's alert would never resolve."""
     now = database_time(session)
-    active = _active(judged_versions(session), now, settings)
+    judged = judged_versions(session)
+    active = _active(judged, now, settings)
     limits = settings.drift_active_seconds + settings.drift_window_limit_seconds
     since = now - timedelta(seconds=limits)
     states = [state for state in all_states(session) if state.window_end >= since]
@@ -48,7 +50,7 @@ def publish(session: Session, settings: DriftSettings) -> None:
     for gauge in _PER_VERSION:
         gauge.clear()
     for version in active:
-        _publish_version(session, version, now)
+        _publish_version(session, version, judged[version], now, settings.plan())
         _publish_states(version, [each for each in states if each.model_version == version])
         report = latest_report(session, version, None)
         if report is not None:
@@ -62,15 +64,19 @@ def _active(judged: dict[str, Judged], now: datetime, settings: DriftSettings) -
     return [version for version, each in judged.items() if each.last >= min(since, newest)]
 
 
-def _publish_version(session: Session, version: str, now: datetime) -> None:
+def _publish_version(
+    session: Session, version: str, judged: Judged, now: datetime, plan: Plan
+) -> None:
     photos, reference_end = current_reference_photos(session, version)
     metrics.REFERENCE_PHOTOS.labels(version).set(photos)
     checked = last_window_end(session, version)
     if checked is not None:
         metrics.LAST_WINDOW.labels(version).set(checked.timestamp())
-    start = checked or reference_end
-    oldest = first_unchecked(session, version, start) if start is not None else None
-    lag = (now - oldest).total_seconds() if oldest is not None else 0.0
+    lag = 0.0
+    if photos or checked is not None:
+        start = next_start(plan, checked, reference_end, judged.first)
+        oldest = first_unchecked(session, version, start)
+        lag = (now - oldest).total_seconds() if oldest is not None else 0.0
     metrics.LAG.labels(version).set(lag)
 
 

@@ -1,6 +1,6 @@
 """References: frozen from stored verdicts, and as JSON in their row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -46,9 +46,16 @@ class Reference:
     # Of each scope; empty when the verdicts had none.
     embeddings: Mapping[Scope, Embeddings]
 
+    def vectors(self, scope: Scope) -> Embeddings | None:
+        """Return the sample that a scope is compared with."""
+        return self.embeddings.get(None if self.cube.common else scope)
 
-def freeze(session: Session, span: Span) -> NewReference:
-    """Return the reference that `span`'s verdicts make. Raises NoReference when they make none."""
+
+def freeze(session: Session, span: Span, request_id: UUID | None = None) -> NewReference:
+    """Return the reference that `span`'s verdicts make, for an operator's request or unasked.
+
+    Raises NoReference when they make none.
+    """
     calibration = find_calibration(session, span)
     if calibration is None:
         raise NoReference("logits and probabilities of the window do not lie on one calibration")
@@ -64,8 +71,9 @@ def freeze(session: Session, span: Span) -> NewReference:
         window_start=span.start,
         window_end=span.end,
         photos=round(cube.whole(None).photos),
-        payload=_payload(binning, cube, sample),
-        embeddings=sample.vectors.astype("<f4").tobytes() if sample else None,
+        payload=as_payload(binning, cube, sample),
+        embeddings=as_bytes(sample),
+        request_id=request_id,
     )
 
 
@@ -74,24 +82,41 @@ def thaw(row: DriftReference) -> Reference:
     payload = row.payload
     edges = payload["edges"]
     binning = Binning(edges, Calibration(**payload["calibration"]), payload["categories"])
-    own: dict[UUID, dict[Place | None, Counts]] = {}
-    for cell in payload["cells"]:
-        place = (Dimension(cell["dimension"]), cell["value"]) if cell["dimension"] else None
-        own.setdefault(UUID(cell["tenant"]), {})[place] = _counts(cell)
     bins = len(edges) + 1
-    cube = Cube(bins, {None: together(own, bins), **{tenant: own[tenant] for tenant in own}})
+    source = ReferenceSource(row.source)
+    if source is ReferenceSource.EVALUATION:
+        (cell,) = payload["cells"]
+        cube = Cube(bins, {None: {None: _counts(cell)}}, common=True)
+    else:
+        cube = _production(payload["cells"], bins)
     facts = ReferenceFacts(
         id=row.id,
-        source=ReferenceSource(row.source),
+        source=source,
         start=row.window_start,
         end=row.window_end,
         photos=row.photos,
         independent=round(cube.whole(None).independent),
+        chosen=row.request_id is not None,
     )
     return Reference(facts, binning, cube, by_scope(_embeddings(row)))
 
 
-def _payload(binning: Binning, cube: Cube, sample: Embeddings | None) -> dict[str, Any]:
+def _production(cells: Sequence[dict[str, Any]], bins: int) -> Cube:
+    own: dict[UUID, dict[Place | None, Counts]] = {}
+    for cell in cells:
+        place = (Dimension(cell["dimension"]), cell["value"]) if cell["dimension"] else None
+        own.setdefault(UUID(cell["tenant"]), {})[place] = _counts(cell)
+    return Cube(bins, {None: together(own, bins), **{tenant: own[tenant] for tenant in own}})
+
+
+def as_bytes(sample: Embeddings | None) -> bytes | None:
+    """Return a sample's vectors as a row holds them."""
+    return sample.vectors.astype("<f4").tobytes() if sample else None
+
+
+def as_payload(binning: Binning, cube: Cube, sample: Embeddings | None) -> dict[str, Any]:
+    """Return a reference as its row holds it, but for the vectors."""
+    scopes: list[Scope] = [None] if cube.common else list(cube.tenants())
     return {
         "version": _PAYLOAD_VERSION,
         "edges": list(binning.edges),
@@ -101,22 +126,26 @@ def _payload(binning: Binning, cube: Cube, sample: Embeddings | None) -> dict[st
         },
         "categories": list(binning.categories),
         "cells": [
-            {
-                "tenant": str(tenant),
-                "dimension": place[0] if place else None,
-                "value": place[1] if place else "",
-                "bins": counts.bins.tolist(),
-                "logits": counts.logits.tolist(),
-                "labels": counts.labels.tolist(),
-                "label_p": counts.label_p.tolist(),
-                "sums": counts.sums.tolist(),
-                "independent": counts.independent,
-                "reused": counts.reused,
-            }
-            for tenant in cube.tenants()
-            for place, counts in cube.cells[tenant].items()
+            _cell(scope, place, counts)
+            for scope in scopes
+            for place, counts in cube.cells[scope].items()
         ],
         "sample": None if sample is None else _sample_facts(sample),
+    }
+
+
+def _cell(scope: Scope, place: Place | None, counts: Counts) -> dict[str, Any]:
+    return {
+        "tenant": None if scope is None else str(scope),
+        "dimension": place[0] if place else None,
+        "value": place[1] if place else "",
+        "bins": counts.bins.tolist(),
+        "logits": counts.logits.tolist(),
+        "labels": counts.labels.tolist(),
+        "label_p": counts.label_p.tolist(),
+        "sums": counts.sums.tolist(),
+        "independent": counts.independent,
+        "reused": counts.reused,
     }
 
 

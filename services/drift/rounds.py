@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from services.drift import metrics
 from services.drift.check import Checker, slow_reading
 from services.drift.reference import NoReference, Reference, freeze, thaw
+from services.drift.requests import carry_out
 from services.drift.settings import DriftSettings
-from services.drift.windows import DueWindow, next_window
+from services.drift.windows import DueWindow, next_start, next_window
 from shared.contracts.drift import RunStatus
 from shared.core.logging import get_logger
 from shared.db.drift_counts import Span
@@ -46,7 +47,11 @@ class Rounds:
     _cached: Reference | None = None
 
     def run(self) -> int:
-        """Do what is due of every version; returns how many windows were finished."""
+        """Do what is due of every version; returns how many windows were finished.
+
+        What operators asked for comes first: it is what windows are compared with.
+        """
+        carry_out(self.sessions, self.settings)
         with self.sessions() as session:
             versions = judged_versions(session)
         return sum(self._advance(version, judged) for version, judged in versions.items())
@@ -68,7 +73,7 @@ class Rounds:
         checker = Checker(self.sessions, self.settings)
         while not self.stopping.is_set():
             reference = self._reference(version, judged)
-            due = self._due(version, reference) if reference else None
+            due = self._due(version, judged, reference) if reference else None
             if reference is None or due is None:
                 break
             reference = self._renewed(version, reference, due)
@@ -87,11 +92,12 @@ class Rounds:
                 )
         return finished
 
-    def _due(self, version: str, reference: Reference) -> DueWindow | None:
+    def _due(self, version: str, judged: Judged, reference: Reference) -> DueWindow | None:
         plan = self.settings.plan()
         with self.sessions() as session:
             slow_reading(session, self.settings)
-            start = last_window_end(session, version) or reference.facts.end
+            checked = last_window_end(session, version)
+            start = next_start(plan, checked, reference.facts.end, judged.first)
             until = self._until(session)
             if until < start + plan.step:
                 return None
@@ -142,6 +148,8 @@ class Rounds:
         """Return a reference of the week before `due`, once, when nothing drifted in it."""
         facts, length = reference.facts, timedelta(seconds=self.settings.drift_reference_seconds)
         start = self.settings.plan().floor(due.start - length)
+        if facts.chosen or facts.start is None or facts.end is None:
+            return reference
         if facts.end - facts.start >= length or start < facts.start:
             return reference
         with self.sessions() as session:

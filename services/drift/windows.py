@@ -38,6 +38,19 @@ class DueWindow:
     photos: int
 
 
+def next_start(
+    plan: Plan, checked: datetime | None, frozen: datetime | None, first: datetime
+) -> datetime:
+    """Return where the next window begins.
+
+    That is after the last one (`checked`), and after the reference's own photos (end `frozen`),
+    which are not looked at as news. Before any check an evaluation has neither: with the `first`
+    verdict.
+    """
+    ends = [moment for moment in (checked, plan.ceiling(frozen) if frozen else None) if moment]
+    return max(ends, default=plan.floor(first))
+
+
 def next_window(
     plan: Plan, start: datetime, until: datetime, photos_by_slot: Mapping[int, int]
 ) -> DueWindow | None:

@@ -64,6 +64,14 @@ class ReferenceSource(StrEnum):
     EVALUATION = "evaluation"  # the model package's own evaluation
 
 
+class ReferenceChoice(StrEnum):
+    """What an operator wants a model version to be compared with."""
+
+    EVALUATION = "evaluation"  # its package's own evaluation
+    WINDOW = "window"  # a window of stored verdicts that the operator names
+    AUTOMATIC = "automatic"  # what the service freezes and renews by itself
+
+
 class _Frozen(BaseModel):
     # Unknown members are left out: an older program reads what a newer one wrote.
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -87,10 +95,14 @@ class ReferenceFacts(_Frozen):
 
     id: UUID
     source: ReferenceSource
-    start: AwareDatetime
-    end: AwareDatetime
+    # The window of stored verdicts; an evaluation has none.
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
     photos: int
+    # An evaluation's photos are weighted: Kish's effective sample size.
     independent: int
+    # An operator chose it, and nothing else replaces it.
+    chosen: bool = False
 
 
 class Statistic(_Frozen):

@@ -1,15 +1,15 @@
-"""Frozen references: written once, never changed; the newest of a model version counts."""
+"""Frozen references: written once, never changed; one of a model version counts."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, and_, case, select, text
 from sqlalchemy.orm import Session
 
-from shared.contracts.drift import ReferenceSource
-from shared.db.models import DriftReference
+from shared.contracts.drift import ReferenceChoice, ReferenceSource
+from shared.db.models import DriftReference, DriftReferenceRequest
 
 # A skip scan over the index: of each version one look, however many verdicts there are.
 _VERSIONS = text("""
@@ -40,11 +40,13 @@ class NewReference:
 
     model_version: str
     source: ReferenceSource
-    window_start: datetime
-    window_end: datetime
+    window_start: datetime | None
+    window_end: datetime | None
     photos: int
     payload: dict[str, Any]
     embeddings: bytes | None
+    # The operator's request that it was made for.
+    request_id: UUID | None = None
 
 
 def judged_versions(session: Session) -> dict[str, Judged]:
@@ -62,38 +64,65 @@ def store_reference(session: Session, new: NewReference) -> DriftReference:
         photos=new.photos,
         payload=new.payload,
         embeddings=new.embeddings,
+        request_id=new.request_id,
     )
     session.add(row)
     session.flush()
     return row
 
 
+def in_use(model_version: str) -> tuple[ColumnElement[bool], ColumnElement[Any]]:
+    """Return the condition and the order under which the first reference is the one that counts.
+
+    It is that of the operator's newest request that was carried out; where there is none, or it
+    asks for the automatic one, the newest that the service made by itself.
+    """
+    request = (
+        select(
+            case(
+                (DriftReferenceRequest.choice == ReferenceChoice.AUTOMATIC.value, None),
+                else_=DriftReferenceRequest.id,
+            )
+        )
+        .where(
+            DriftReferenceRequest.model_version == model_version,
+            DriftReferenceRequest.finished_at.is_not(None),
+            DriftReferenceRequest.error.is_(None),
+        )
+        .order_by(DriftReferenceRequest.created_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    condition = and_(
+        DriftReference.model_version == model_version,
+        DriftReference.request_id.is_not_distinct_from(request),
+    )
+    return condition, DriftReference.created_at.desc()
+
+
 def current_reference(session: Session, model_version: str) -> DriftReference | None:
     """Return the reference that counts for a model version."""
+    condition, order = in_use(model_version)
     return session.execute(
-        select(DriftReference)
-        .where(DriftReference.model_version == model_version)
-        .order_by(DriftReference.created_at.desc())
-        .limit(1)
+        select(DriftReference).where(condition).order_by(order).limit(1)
     ).scalar_one_or_none()
 
 
 def current_reference_id(session: Session, model_version: str) -> UUID | None:
     """Return its id alone: the row itself is large."""
+    condition, order = in_use(model_version)
     return session.execute(
-        select(DriftReference.id)
-        .where(DriftReference.model_version == model_version)
-        .order_by(DriftReference.created_at.desc())
-        .limit(1)
+        select(DriftReference.id).where(condition).order_by(order).limit(1)
     ).scalar_one_or_none()
 
 
 def current_reference_photos(session: Session, model_version: str) -> tuple[int, datetime | None]:
-    """Return its photos and its window's end; 0 and None without a reference."""
+    """Return its photos and its window's end; 0 and None without, and None of an evaluation."""
+    condition, order = in_use(model_version)
     row = session.execute(
         select(DriftReference.photos, DriftReference.window_end)
-        .where(DriftReference.model_version == model_version)
-        .order_by(DriftReference.created_at.desc())
+        .where(condition)
+        .order_by(order)
         .limit(1)
     ).one_or_none()
     return (row.photos, row.window_end) if row else (0, None)

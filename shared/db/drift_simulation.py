@@ -28,6 +28,7 @@ _REMOVE = (
     # Their reports go with them.
     "DELETE FROM drift_runs WHERE model_version LIKE :versions",
     "DELETE FROM drift_references WHERE model_version LIKE :versions",
+    "DELETE FROM drift_reference_requests WHERE model_version LIKE :versions",
     # Its keys, jobs, photos and verdicts go with it.
     "DELETE FROM tenants WHERE name = :tenant",
 )

@@ -17,7 +17,7 @@ from shared.present.drift_sections import (
     segments,
     statistics,
 )
-from shared.present.drift_words import SEVERITY_WORDS, SOURCE_WORDS
+from shared.present.drift_words import SEVERITY_WORDS, reference_words
 from shared.present.markup import el, page
 
 # Allows what the page has: its own style and previews. Sent with it, and stated in it.
@@ -85,7 +85,7 @@ def report_page(
 
 
 def _facts(report: DriftReportDetail, scope: str) -> Element:
-    window, reference = report.window, report.reference
+    window = report.window
     words = SEVERITY_WORDS[report.severity]
     badge = el("span", words, class_=f"badge {report.severity.value}")
     rows = [
@@ -97,13 +97,7 @@ def _facts(report: DriftReportDetail, scope: str) -> Element:
                 f" (a job counts once); {window.reused:,} repeated verdicts left out"
             ),
         ),
-        (
-            "Compared with",
-            (
-                f"{SOURCE_WORDS[reference.source]} {_moment(reference.start)} to"
-                f" {_moment(reference.end)}: {reference.photos:,} photos"
-            ),
-        ),
+        ("Compared with", reference_words(report.reference, report.model_version)),
         ("Scope", scope),
         ("Report", f"{report.id}, made {_moment(report.created_at)}"),
     ]

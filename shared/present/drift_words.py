@@ -1,6 +1,8 @@
 """Drift's vocabulary in plain words, for pages and terminals."""
 
-from shared.contracts.drift import Cause, Dimension, ReferenceSource, Severity
+from datetime import UTC, datetime
+
+from shared.contracts.drift import Cause, Dimension, ReferenceFacts, ReferenceSource, Severity
 
 SEVERITY_WORDS = {
     Severity.NONE: "no drift",
@@ -34,10 +36,6 @@ DIMENSION_WORDS = {
     Dimension.CATEGORY: "category",
     Dimension.TENANT: "tenant",
 }
-SOURCE_WORDS = {
-    ReferenceSource.PRODUCTION: "stored verdicts of",
-    ReferenceSource.EVALUATION: "the model's own evaluation,",
-}
 _STATISTIC_WORDS = {
     "psi": "population stability index",
     "ks": "Kolmogorov–Smirnov distance",
@@ -51,6 +49,20 @@ _STATISTIC_WORDS = {
     "new_cluster": "gain of the densest new cluster",
     "total_variation": "share of photos that moved",
 }
+
+
+def reference_words(reference: ReferenceFacts, model_version: str) -> str:
+    """Return what a window was compared with: which photos, how many, and who chose them."""
+    photos = f"{reference.photos:,} photos"
+    if reference.source is ReferenceSource.EVALUATION:
+        return f"evaluation of {model_version}, {photos} (effective size {reference.independent:,})"
+    times = [f"{moment:%Y-%m-%d %H:%M}" for moment in _window(reference)]
+    by = ", chosen by the operator" if reference.chosen else ""
+    return f"stored verdicts of {' to '.join(times)} UTC: {photos}{by}"
+
+
+def _window(reference: ReferenceFacts) -> list[datetime]:
+    return [each.astimezone(UTC) for each in (reference.start, reference.end) if each is not None]
 
 
 def statistic_words(name: str) -> str:

@@ -2,7 +2,13 @@
 
 from shared.db.models.base import Base
 from shared.db.models.catalogs import Catalog, CatalogItem
-from shared.db.models.drift import DriftReference, DriftReport, DriftRun, DriftState
+from shared.db.models.drift import (
+    DriftReference,
+    DriftReferenceRequest,
+    DriftReport,
+    DriftRun,
+    DriftState,
+)
 from shared.db.models.heatmaps import Heatmap
 from shared.db.models.jobs import Image, Job, JobEvent, Verdict
 from shared.db.models.queue import IdempotencyKey, OutboxMessage
@@ -22,6 +28,7 @@ __all__ = [
     "Catalog",
     "CatalogItem",
     "DriftReference",
+    "DriftReferenceRequest",
     "DriftReport",
     "DriftRun",
     "DriftState",

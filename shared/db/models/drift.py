@@ -7,18 +7,61 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.contracts.drift import Cause, ReferenceSource, RunStatus, Severity
+from shared.contracts.drift import Cause, ReferenceChoice, ReferenceSource, RunStatus, Severity
 from shared.core.ids import new_id
 from shared.db.models.base import Base, one_of
 
 
+class DriftReferenceRequest(Base):
+    """What an operator wants a model version compared with; the drift service carries it out.
+
+    The newest one of a version that was carried out holds.
+    """
+
+    __tablename__ = "drift_reference_requests"
+    __table_args__ = (
+        CheckConstraint(one_of("choice", ReferenceChoice), name="choice"),
+        CheckConstraint(
+            "choice <> 'window' OR (window_start IS NOT NULL AND window_end IS NOT NULL)",
+            name="window_is_named",
+        ),
+        CheckConstraint("window_start < window_end", name="window"),
+        CheckConstraint(
+            "choice <> 'evaluation' OR (ai_share IS NOT NULL AND manifest IS NOT NULL)",
+            name="evaluation_is_whole",
+        ),
+        CheckConstraint("ai_share >= 0 AND ai_share < 1", name="ai_share"),
+        CheckConstraint("error IS NULL OR finished_at IS NOT NULL", name="error_when_finished"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    model_version: Mapped[str]
+    choice: Mapped[str]
+    window_start: Mapped[datetime | None]
+    window_end: Mapped[datetime | None]
+    # Assumed share of AI-generated photos in the traffic.
+    ai_share: Mapped[float | None]
+    # The package's model.json, with the thresholds that the workers use.
+    manifest: Mapped[dict[str, Any] | None]
+    # Its evaluation_photos.npz; gone when carried out.
+    evaluation: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    finished_at: Mapped[datetime | None]
+    # Why it could not be carried out.
+    error: Mapped[str | None]
+
+
 class DriftReference(Base):
-    """Frozen statistics of one model version; its newest row is the one compared with."""
+    """Frozen statistics of one model version; see `shared.db.drift_references.in_use`."""
 
     __tablename__ = "drift_references"
     __table_args__ = (
         CheckConstraint(one_of("source", ReferenceSource), name="source"),
         CheckConstraint("window_start < window_end", name="window"),
+        CheckConstraint(
+            "source <> 'production' OR (window_start IS NOT NULL AND window_end IS NOT NULL)",
+            name="window_of_production",
+        ),
         Index(
             "ix_drift_references_model_version_created_at",
             "model_version",
@@ -29,13 +72,18 @@ class DriftReference(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     model_version: Mapped[str]
     source: Mapped[str]
-    window_start: Mapped[datetime]
-    window_end: Mapped[datetime]
+    # Of stored verdicts; an evaluation has none.
+    window_start: Mapped[datetime | None]
+    window_end: Mapped[datetime | None]
     photos: Mapped[int]
     # Bin edges, calibration and the counts of each segment; see shared.db.drift_counts.
     payload: Mapped[dict[str, Any]]
     # A sample of embeddings, little-endian float32 [N, dim], and each one's segments (in payload).
     embeddings: Mapped[bytes | None]
+    # The operator's request that it was made for; null when the service made it by itself.
+    request_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("drift_reference_requests.id", ondelete="RESTRICT")
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.drift.windows import DueWindow, Plan, next_window
+from services.drift.windows import DueWindow, Plan, next_start, next_window
 
 HOUR = timedelta(hours=1)
 PLAN = Plan(HOUR, 100, timedelta(hours=24))
@@ -88,3 +88,14 @@ def test_looking_earlier_changes_no_window(slots, first, then):
     assert all_windows(slots, at(late))[: len(all_windows(seen, at(early)))] == all_windows(
         seen, at(early)
     )
+
+
+def test_windows_begin_after_what_was_checked_and_after_the_reference():
+    first = at(0.4)
+    # An evaluation is of no time: with the first verdict.
+    assert next_start(PLAN, None, None, first) == START
+    assert next_start(PLAN, None, at(24), first) == at(24)
+    assert next_start(PLAN, at(30), None, first) == at(30)
+    assert next_start(PLAN, at(30), at(24), first) == at(30)
+    # A window that an operator froze begins and ends at any time; its photos are no news.
+    assert next_start(PLAN, at(30), at(32.5), first) == at(33)

@@ -1,0 +1,145 @@
+"""A reference from the evaluation in a model package, weighted to look like traffic."""
+
+from io import BytesIO
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.drift.counts import LABELS, Counts, Cube, sums_at
+from services.drift.embeddings import Embeddings
+from services.drift.reference import BINS, EMBEDDINGS, NoReference, as_bytes, as_payload
+from services.drift.stattests.outcome import FloatArray
+from shared.contracts.drift import ReferenceSource
+from shared.contracts.states import Label
+from shared.db.drift_counts import Binning, Calibration
+from shared.db.drift_references import NewReference
+from shared.ml.evaluation_photos import EvaluationPhotos, read_photos
+from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
+from shared.ml.spec import ModelManifest
+
+# An evaluation's photos are no tenant's.
+_NOBODY = UUID(int=0)
+_SEED = 0
+
+
+def from_evaluation(
+    manifest: ModelManifest, content: bytes, ai_share: float, request_id: UUID
+) -> NewReference:
+    """Return the reference that a package's evaluation_photos.npz makes.
+
+    Its verdicts are made again with `manifest`'s rule. `ai_share` is the assumed share of
+    AI-generated photos in the traffic.
+
+    Raises NoReference when a class is missing, or PackageError when the file cannot be read.
+    """
+    photos = read_photos(BytesIO(content))
+    weights = share_weights(photos.label, ai_share)
+    logits = photos.logit.astype(np.float64)
+    edges = weighted_edges(logits, weights, BINS)
+    calibration = Calibration(manifest.calibration.temperature, manifest.calibration.bias)
+    judged = [
+        _judged(float(first), float(second), manifest)
+        for first, second in zip(photos.logit, photos.second_logit, strict=True)
+    ]
+    counts = _counts(logits, weights, edges, judged)
+    sample = _sample(photos, judged, ai_share)
+    cube = Cube(len(edges) + 1, {None: {None: counts}}, common=True)
+    return NewReference(
+        model_version=manifest.version,
+        source=ReferenceSource.EVALUATION,
+        window_start=None,
+        window_end=None,
+        photos=len(photos),
+        payload=as_payload(Binning(edges, calibration, []), cube, sample),
+        embeddings=as_bytes(sample),
+        request_id=request_id,
+    )
+
+
+def share_weights(labels: NDArray[np.uint8], ai_share: float) -> FloatArray:
+    """Return weights `[N]` of sum N that give the AI-generated photos `ai_share` of it.
+
+    Within a class photos count alike. Raises NoReference when a class with a share has no photo.
+    """
+    weights = np.zeros(len(labels))
+    for label, share in ((0, 1 - ai_share), (1, ai_share)):
+        own = labels == label
+        if share > 0 and not own.any():
+            kind = "AI-generated" if label else "real"
+            raise NoReference(f"the evaluation has no {kind} photo")
+        if own.any():
+            weights[own] = share * len(labels) / own.sum()
+    return weights
+
+
+def effective_size(weights: FloatArray) -> float:
+    """Return Kish's effective sample size (1965): equal weights count one each, others less."""
+    return float(weights.sum() ** 2 / np.sum(weights**2))
+
+
+def weighted_edges(logits: FloatArray, weights: FloatArray, bins: int) -> list[float]:
+    """Return the logits that cut the weight into `bins` even parts; fewer where tied.
+
+    With equal weights they are PostgreSQL's percentile_disc, as of a production window.
+    """
+    order = np.argsort(logits, kind="stable")
+    below = np.cumsum(weights[order])
+    at = np.arange(1, bins) / bins * below[-1]
+    # A sum of equal parts misses its own quantile by the last digit.
+    places = np.searchsorted(below, at * (1 - 1e-12))
+    return sorted(set(logits[order][places].tolist()))
+
+
+def _judged(logit: float, second: float, manifest: ModelManifest) -> Judgement:
+    judgement = judge(logit, manifest)
+    if needs_second_look(judgement, manifest) and np.isfinite(second):
+        return settle(judgement, second, manifest)
+    return judgement
+
+
+def _counts(
+    logits: FloatArray, weights: FloatArray, edges: list[float], judged: list[Judgement]
+) -> Counts:
+    bins = np.searchsorted(edges, logits, side="right")
+    places = np.array([LABELS.index(Label(each.label)) for each in judged])
+    p = np.array([each.probability for each in judged])
+    # As verdicts are counted: of the likelier side.
+    sure = np.maximum(p, 1 - p)
+    labels = len(LABELS) + 1
+    return Counts(
+        bins=sums_at(bins, weights, len(edges) + 1),
+        logits=sums_at(bins, weights * logits, len(edges) + 1),
+        labels=sums_at(places, weights, labels),
+        label_p=sums_at(places, weights * p, labels),
+        sums=np.array([np.sum(weights * each) for each in (p, p**2, sure, sure**2)]),
+        independent=effective_size(weights),
+        reused=0.0,
+    )
+
+
+def _sample(
+    photos: EvaluationPhotos, judged: list[Judgement], ai_share: float
+) -> Embeddings | None:
+    """Return as many photos as have the assumed share, in an order of chance.
+
+    Drawn, not weighted: what looks at embeddings takes part of them, and plots the first.
+    """
+    if photos.embedding is None:
+        return None
+    rng = np.random.default_rng(_SEED)
+    classes = [rng.permutation(np.flatnonzero(photos.label == label)) for label in (0, 1)]
+    shares = (1 - ai_share, ai_share)
+    total = min(len(own) / share for own, share in zip(classes, shares, strict=True) if share)
+    total = min(total, EMBEDDINGS)
+    drawn = [own[: round(total * share)] for own, share in zip(classes, shares, strict=True)]
+    chosen = rng.permutation(np.concatenate(drawn))
+    size = len(chosen)
+    return Embeddings(
+        photos.embedding[chosen].astype(np.float64),
+        [_NOBODY] * size,
+        [_NOBODY] * size,
+        [{}] * size,
+        [judged[row].label for row in chosen],
+        np.array([judged[row].probability for row in chosen]),
+    )
