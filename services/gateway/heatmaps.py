@@ -1,13 +1,12 @@
 """The use case behind heatmaps: found in the store, or asked of a worker and waited for."""
 
-import asyncio
-import contextlib
 import functools
 import time
 
 from sqlalchemy.orm import Session
 
 from services.gateway import problems
+from services.gateway.listening import next_change
 from services.gateway.wiring import Gateway
 from shared.contracts.states import HeatmapStatus
 from shared.core.errors import ObjectCorrupt, ObjectMissing
@@ -45,12 +44,7 @@ async def find_heatmap(gateway: Gateway, view: ImageView, wait_seconds: float) -
             left = deadline - time.monotonic()
             if left <= 0 or gateway.listener.closing:
                 return None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(
-                    min(left, gateway.settings.gateway_wait_recheck_seconds)
-                ):
-                    await changed.wait()
-            changed.clear()
+            await next_change(changed, min(left, gateway.settings.gateway_wait_recheck_seconds))
 
 
 def _ask(view: ImageView, version: str, session: Session) -> tuple[Heatmap, bool]:

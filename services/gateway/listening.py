@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import make_url
 
 from services.gateway import metrics
 from shared.contracts.tasks import CHANNEL_JOB_FINISHED
 from shared.core.logging import get_logger
+from shared.db.engine import listener_conninfo
 
 log = get_logger(__name__)
 
@@ -24,12 +24,7 @@ class JobListener:
     """Maps `NOTIFY job_finished` to asyncio events. Use it on one event loop only."""
 
     def __init__(self, database_url: str) -> None:
-        # libpq knows no SQLAlchemy driver name.
-        self._conninfo = (
-            make_url(database_url)
-            .set(drivername="postgresql")
-            .render_as_string(hide_password=False)
-        )
+        self._conninfo = listener_conninfo(database_url, "detector-gateway-listener")
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
         self.connected = False
         self.closing = False
@@ -71,14 +66,7 @@ class JobListener:
             pause = min(pause * 2, longest)
 
     async def _connect(self) -> "psycopg.AsyncConnection[tuple[object, ...]]":
-        return await psycopg.AsyncConnection.connect(
-            self._conninfo,
-            autocommit=True,
-            application_name="detector-gateway-listener",
-            connect_timeout=5,
-            keepalives_idle=10,
-            tcp_user_timeout=15_000,
-        )
+        return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
 
     async def _listen(self, connection: "psycopg.AsyncConnection[tuple[object, ...]]") -> None:
         await connection.execute(f"LISTEN {CHANNEL_JOB_FINISHED}")
@@ -109,3 +97,11 @@ class JobListener:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+
+
+async def next_change(changed: asyncio.Event, seconds: float) -> None:
+    """Return once a subscription's event is set, and clear it; after `seconds` anyway."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await changed.wait()
+    changed.clear()

@@ -1,13 +1,12 @@
 """The use case behind long polls: read a job, and wait for its end when asked to."""
 
-import asyncio
-import contextlib
 import functools
 import time
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from services.gateway.listening import next_change
 from services.gateway.wiring import Gateway
 from shared.db.jobs import JobView, get_job
 from shared.present.jobs import is_finished
@@ -36,12 +35,7 @@ async def read_job(
                 return view
             if until_shutdown and gateway.listener.closing:
                 return view
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(
-                    min(left, gateway.settings.gateway_wait_recheck_seconds)
-                ):
-                    await changed.wait()
-            changed.clear()
+            await next_change(changed, min(left, gateway.settings.gateway_wait_recheck_seconds))
 
 
 def _read(tenant_id: UUID, job_id: UUID, session: Session) -> JobView | None:

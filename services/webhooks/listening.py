@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import make_url
 
 from shared.contracts.tasks import CHANNEL_WEBHOOK_DUE
 from shared.core.logging import get_logger
+from shared.db.engine import listener_conninfo
 
 log = get_logger(__name__)
 
@@ -22,12 +22,7 @@ class DueListener:
     """A thread that calls `wake` at every notification. Without it, polling finds what is due."""
 
     def __init__(self, database_url: str, wake: Callable[[], None]) -> None:
-        # libpq knows no SQLAlchemy driver name.
-        self._conninfo = (
-            make_url(database_url)
-            .set(drivername="postgresql")
-            .render_as_string(hide_password=False)
-        )
+        self._conninfo = listener_conninfo(database_url, "detector-webhooks-listener")
         self._wake = wake
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="due-listener", daemon=True)
@@ -51,14 +46,7 @@ class DueListener:
                 self._stopping.wait(_RECONNECT_SECONDS)
 
     def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
-        return psycopg.connect(
-            self._conninfo,
-            autocommit=True,
-            application_name="detector-webhooks-listener",
-            connect_timeout=5,
-            keepalives_idle=10,
-            tcp_user_timeout=15_000,
-        )
+        return psycopg.connect(self._conninfo, autocommit=True)
 
     def _listen(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         connection.execute(f"LISTEN {CHANNEL_WEBHOOK_DUE}")

@@ -2,10 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory = sessionmaker[Session]
+
+# A dead server is noticed: seconds to connect, until the first probe, and milliseconds without ack.
+_ALIVE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 15_000,
+}
 
 
 def make_engine(database_url: str, pool_size: int = 10, application: str = "detector") -> Engine:
@@ -17,9 +25,7 @@ def make_engine(database_url: str, pool_size: int = 10, application: str = "dete
     """
     connect_args: dict[str, Any] = {
         "application_name": application,
-        "connect_timeout": 5,
-        "keepalives_idle": 10,
-        "tcp_user_timeout": 15_000,
+        **_ALIVE,
         "options": "-c statement_timeout=30000 -c lock_timeout=10000"
         " -c idle_in_transaction_session_timeout=20000 -c timezone=UTC",
     }
@@ -33,6 +39,14 @@ def make_engine(database_url: str, pool_size: int = 10, application: str = "dete
         hide_parameters=True,
         connect_args=connect_args,
     )
+
+
+def listener_conninfo(database_url: str, application: str) -> str:
+    """Return what psycopg connects with to LISTEN: a connection of its own, outside of any pool."""
+    # libpq knows no SQLAlchemy driver name.
+    url = make_url(database_url).set(drivername="postgresql")
+    text = url.render_as_string(hide_password=False)
+    return make_conninfo(text, application_name=application, **_ALIVE)
 
 
 def make_session_factory(engine: Engine) -> SessionFactory:
