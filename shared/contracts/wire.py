@@ -99,8 +99,8 @@ class JobLinks(Wire):
     wait: str = Field(description="Long poll: answers when the job has finished, or after 30 s.")
 
 
-class Job(Wire):
-    """`POST /jobs` and `GET /jobs/{id}`."""
+class JobFacts(Wire):
+    """What is said of a job wherever it is named."""
 
     id: UUID
     status: JobStatus
@@ -110,6 +110,11 @@ class Job(Wire):
     listing_id: str | None = None
     category: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Job(JobFacts):
+    """`POST /jobs` and `GET /jobs/{id}`."""
+
     images: list[JobImage]
     verdict: ListingVerdict | None = None
     links: JobLinks

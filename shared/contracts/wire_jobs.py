@@ -1,13 +1,10 @@
 """JSON bodies of `POST /jobs` (photos by URL) and `GET /jobs`."""
 
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.states import JobStatus
-from shared.contracts.wire import JobLinks, ListingVerdict, Wire
+from shared.contracts.wire import JobFacts, JobLinks, ListingVerdict, Wire
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
@@ -55,17 +52,9 @@ class ImageCounts(Wire):
     cancelled: int = 0
 
 
-class JobSummary(Wire):
+class JobSummary(JobFacts):
     """A job as `GET /jobs` lists it; `links.self` has its photos."""
 
-    id: UUID
-    status: JobStatus
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    listing_id: str | None = None
-    category: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
     image_counts: ImageCounts
     verdict: ListingVerdict | None = None
     links: JobLinks
