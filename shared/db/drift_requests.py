@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, defer
 
 from shared.contracts.drift import ReferenceChoice
@@ -100,7 +101,7 @@ def unfinished_or_failed(session: Session) -> Sequence[DriftReferenceRequest]:
         session.execute(
             select(DriftReferenceRequest)
             .options(defer(DriftReferenceRequest.evaluation, raiseload=True))
-            .distinct(DriftReferenceRequest.model_version)
+            .ext(distinct_on(DriftReferenceRequest.model_version))
             .order_by(DriftReferenceRequest.model_version, DriftReferenceRequest.created_at.desc())
         )
         .scalars()
