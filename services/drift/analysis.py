@@ -30,9 +30,10 @@ from shared.db.drift_counts import Span
 
 # Photos shown of a new cluster.
 _EXAMPLES = 12
-_NO_SEGMENTS = (
-    "The reference is the model's evaluation. Its photos' files, categories and sources say nothing"
-    " of the traffic's, so mixes and segments were not compared."
+_SCORES_ONLY = (
+    "The reference is the model's evaluation. What its photos show, their files and their sources"
+    " say nothing of the traffic's: only scores and labels were compared, no embeddings, mixes or"
+    " segments."
 )
 
 
@@ -110,7 +111,7 @@ def run_tests(
             reference.cube,
             window.cube,
             scope,
-            (reference.vectors(scope), window.embeddings.get(scope)),
+            (reference.embeddings.get(scope), window.embeddings.get(scope)),
             rng,
         )
         for scope in scopes
@@ -199,7 +200,7 @@ def conclude(
             dimensions,
             comparison.finding if cluster else None,
         ),
-        notes=[*([] if dimensions else [_NO_SEGMENTS]), *comparison.notes],
+        notes=list(comparison.notes) if dimensions else [_SCORES_ONLY],
     )
     return ScopeResult(scope, report, after)
 

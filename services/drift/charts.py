@@ -36,7 +36,7 @@ def draw_charts(
         ),
         labels={label.value: (shares_before[label], shares_now[label]) for label in LABELS},
         mixes=[_mix(reference.cube, current, scope, dimension) for dimension in dimensions],
-        embedding=_clouds(reference.vectors(scope), sample, finding),
+        embedding=_clouds(reference.embeddings.get(scope), sample, finding),
     )
 
 

@@ -7,20 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.drift.counts import LABELS, Counts, Cube, sums_at
-from services.drift.embeddings import Embeddings
-from services.drift.reference import BINS, EMBEDDINGS, NoReference, as_bytes, as_payload
+from services.drift.reference import BINS, NoReference, as_payload
 from services.drift.stattests.outcome import FloatArray
 from shared.contracts.drift import ReferenceSource
 from shared.contracts.states import Label
 from shared.db.drift_counts import Binning, Calibration
 from shared.db.drift_references import NewReference
-from shared.ml.evaluation_photos import EvaluationPhotos, read_photos
+from shared.ml.evaluation_photos import read_photos
 from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
 from shared.ml.spec import ModelManifest
-
-# An evaluation's photos are no tenant's.
-_NOBODY = UUID(int=0)
-_SEED = 0
 
 
 def from_evaluation(
@@ -43,7 +38,6 @@ def from_evaluation(
         for first, second in zip(photos.logit, photos.second_logit, strict=True)
     ]
     counts = _counts(logits, weights, edges, judged)
-    sample = _sample(photos, judged, ai_share)
     cube = Cube(len(edges) + 1, {None: {None: counts}}, common=True)
     return NewReference(
         model_version=manifest.version,
@@ -51,8 +45,9 @@ def from_evaluation(
         window_start=None,
         window_end=None,
         photos=len(photos),
-        payload=as_payload(Binning(edges, calibration, []), cube, sample),
-        embeddings=as_bytes(sample),
+        payload=as_payload(Binning(edges, calibration, []), cube, None),
+        # Which goods they show says as little of the traffic as their files do.
+        embeddings=None,
         request_id=request_id,
     )
 
@@ -115,31 +110,4 @@ def _counts(
         sums=np.array([np.sum(weights * each) for each in (p, p**2, sure, sure**2)]),
         independent=effective_size(weights),
         reused=0.0,
-    )
-
-
-def _sample(
-    photos: EvaluationPhotos, judged: list[Judgement], ai_share: float
-) -> Embeddings | None:
-    """Return as many photos as have the assumed share, in an order of chance.
-
-    Drawn, not weighted: what looks at embeddings takes part of them, and plots the first.
-    """
-    if photos.embedding is None:
-        return None
-    rng = np.random.default_rng(_SEED)
-    classes = [rng.permutation(np.flatnonzero(photos.label == label)) for label in (0, 1)]
-    shares = (1 - ai_share, ai_share)
-    total = min(len(own) / share for own, share in zip(classes, shares, strict=True) if share)
-    total = min(total, EMBEDDINGS)
-    drawn = [own[: round(total * share)] for own, share in zip(classes, shares, strict=True)]
-    chosen = rng.permutation(np.concatenate(drawn))
-    size = len(chosen)
-    return Embeddings(
-        photos.embedding[chosen].astype(np.float64),
-        [_NOBODY] * size,
-        [_NOBODY] * size,
-        [{}] * size,
-        [judged[row].label for row in chosen],
-        np.array([judged[row].probability for row in chosen]),
     )

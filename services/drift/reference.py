@@ -46,10 +46,6 @@ class Reference:
     # Of each scope; empty when the verdicts had none.
     embeddings: Mapping[Scope, Embeddings]
 
-    def vectors(self, scope: Scope) -> Embeddings | None:
-        """Return the sample that a scope is compared with."""
-        return self.embeddings.get(None if self.cube.common else scope)
-
 
 def freeze(session: Session, span: Span, request_id: UUID | None = None) -> NewReference:
     """Return the reference that `span`'s verdicts make, for an operator's request or unasked.
@@ -72,7 +68,7 @@ def freeze(session: Session, span: Span, request_id: UUID | None = None) -> NewR
         window_end=span.end,
         photos=round(cube.whole(None).photos),
         payload=as_payload(binning, cube, sample),
-        embeddings=as_bytes(sample),
+        embeddings=sample.vectors.astype("<f4").tobytes() if sample else None,
         request_id=request_id,
     )
 
@@ -107,11 +103,6 @@ def _production(cells: Sequence[dict[str, Any]], bins: int) -> Cube:
         place = (Dimension(cell["dimension"]), cell["value"]) if cell["dimension"] else None
         own.setdefault(UUID(cell["tenant"]), {})[place] = _counts(cell)
     return Cube(bins, {None: together(own, bins), **{tenant: own[tenant] for tenant in own}})
-
-
-def as_bytes(sample: Embeddings | None) -> bytes | None:
-    """Return a sample's vectors as a row holds them."""
-    return sample.vectors.astype("<f4").tobytes() if sample else None
 
 
 def as_payload(binning: Binning, cube: Cube, sample: Embeddings | None) -> dict[str, Any]:

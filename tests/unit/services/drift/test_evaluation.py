@@ -110,7 +110,7 @@ def test_every_tenant_is_compared_with_the_whole():
     reference = made()
     tenant = UUID(int=3)
     assert reference.cube.whole(tenant) is reference.cube.whole(None)
-    assert reference.vectors(tenant) is reference.vectors(None)
+    assert reference.embeddings == {}
     assert list(reference.cube.tenants()) == []
 
 
@@ -132,26 +132,6 @@ def test_a_photo_that_its_second_look_contradicts_is_uncertain(tmp_path):
     uncertain = LABELS.index(Label.UNCERTAIN)
     without = made(content=content_of(agreeing, tmp_path)).cube.whole(None).labels[uncertain]
     assert made().cube.whole(None).labels[uncertain] > without
-
-
-def test_embeddings_are_drawn_to_the_share():
-    """The probability tells both kinds apart well enough to count them."""
-    for share in (0.0, 0.05, 0.4):
-        sample = made(share).vectors(None)
-        real, generated = (PHOTOS.label == 0).sum(), (PHOTOS.label == 1).sum()
-        total = min(real / (1 - share), generated / share if share else np.inf)
-        assert len(sample) == pytest.approx(total, abs=1)
-        assert sample.vectors.shape == (len(sample), CHAMPION.manifest.embedding.dim)
-    known = {tuple(row) for row in PHOTOS.embedding[PHOTOS.label == 1].astype(float)}
-    drawn = [tuple(row) in known for row in sample.vectors]
-    assert np.mean(drawn) == pytest.approx(0.4, abs=0.01)
-    # In no order: plots show the first of them.
-    assert np.mean(drawn[:300]) == pytest.approx(0.4, abs=0.1)
-
-
-def test_a_package_without_embeddings_makes_a_reference_without(tmp_path):
-    content = content_of(replace(PHOTOS, embedding=None), tmp_path)
-    assert made(content=content).vectors(None) is None
 
 
 def test_bytes_that_are_no_evaluation_are_refused():
