@@ -9,7 +9,7 @@ from services.drift.accuracy import estimate
 from services.drift.cause import Findings, name_cause
 from services.drift.charts import draw_charts
 from services.drift.comparison import Comparison, EmbeddingFinding, Measurement, compare
-from services.drift.correction import holm
+from services.drift.correction import benjamini_hochberg
 from services.drift.counts import Cube, Scope
 from services.drift.embeddings import Embeddings
 from services.drift.mixes import mix_shift
@@ -121,19 +121,19 @@ def run_tests(
 
 
 def _corrected(compared: Mapping[Scope, Comparison], alpha: float) -> dict[Scope, list[Statistic]]:
-    """Correct all tests of all tenants together as one family, and all tenants' own as another.
+    """Correct the tests within each scope, and tenants' once more for their number.
 
     So the operator's own alarm does not lose its power with the number of tenants.
     """
+    tenants = sum(scope is not None for scope in compared)
     statistics = {}
-    for family in ([scope for scope in compared if scope is None], [*filter(None, compared)]):
-        every = [each for scope in family for each in compared[scope].measurements]
-        adjusted = iter(holm([each.outcome.p_value for each in every]))
-        for scope in family:
-            statistics[scope] = [
-                _statistic(each, float(next(adjusted)), alpha)
-                for each in compared[scope].measurements
-            ]
+    for scope, comparison in compared.items():
+        within = benjamini_hochberg([each.outcome.p_value for each in comparison.measurements])
+        adjusted = np.minimum(1.0, within * (1 if scope is None else tenants))
+        statistics[scope] = [
+            _statistic(each, float(p), alpha)
+            for each, p in zip(comparison.measurements, adjusted, strict=True)
+        ]
     return statistics
 
 

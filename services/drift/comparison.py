@@ -27,7 +27,7 @@ from shared.contracts.states import Label
 # Of the reference's fine bins this many coarse ones are made for tests that want full bins.
 _COARSE_BINS = 10
 # Vectors of each side that MMD looks at; its cost is quadratic.
-_MMD_VECTORS = 250
+_MMD_VECTORS = 1000
 # Fewer vectors on a side say nothing.
 MIN_VECTORS = 100
 _UNCERTAIN = 1

@@ -6,24 +6,11 @@ from numpy.typing import ArrayLike
 from services.drift.stattests.outcome import FloatArray
 
 
-def holm(p_values: ArrayLike) -> FloatArray:
-    """Return Holm's adjusted p-values `[N]` (1979): they bound the chance of any false one.
-
-    They hold whatever the tests' dependence, and ours look at the same photos.
-    """
-    p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    factors = p.size - np.arange(p.size)
-    adjusted = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
-    result = np.empty_like(p)
-    result[order] = adjusted
-    return result
-
-
 def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
-    """Return Benjamini and Hochberg's adjusted p-values `[N]` (1995), for exploring segments.
+    """Return Benjamini and Hochberg's adjusted p-values `[N]` (1995).
 
-    They bound the expected share of false ones among those found: too lax for alerting.
+    They bound the expected share of false ones among those found, and where nothing has drifted
+    (the tests look at the same photos and depend on each other positively) the chance of any.
     """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")[::-1]

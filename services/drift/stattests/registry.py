@@ -41,7 +41,7 @@ CHI2_LABELS = Entry("chi2_labels", Subject.LABELS, 0.06)
 MEAN_PROBABILITY = Entry("mean_probability", Subject.SCORE, 0.02)
 UNCERTAIN_RATE = Entry("uncertain_rate", Subject.LABELS, 0.03)
 CONFIDENCE = Entry("confidence", Subject.SCORE, 0.02)
-MMD = Entry("mmd", Subject.EMBEDDING, 0.003)
+MMD = Entry("mmd", Subject.EMBEDDING, 0.0015, version=2)
 NEW_CLUSTER = Entry("new_cluster", Subject.EMBEDDING, 0.02)
 # Of each input property's shares. A large move is wanted: uploads always vary.
 TOTAL_VARIATION = Entry("total_variation", Subject.MIX, 0.2)
