@@ -1,29 +1,51 @@
-"""Distributions of the shipped model's scores, from its own evaluation."""
+"""What the shipped model says of real photos: logits and embeddings, from its own evaluation."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy import optimize, stats
+from numpy.typing import NDArray
 
 from services.drift.stattests.outcome import FloatArray
+from shared.ml.errors import PackageError
+from shared.ml.evaluation_photos import EvaluationPhotos, read_photos
 from shared.ml.package import read_manifest
 
 # Sources with fewer photos say too little of a distribution.
-_MIN_PHOTOS = 15
-_EVALUATION = "evaluation.json"
+MIN_PHOTOS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Photos of one origin; logit / temperature + bias is normal with `mean` and `deviation`."""
+    """Real photos of one origin. `rows` `[n, 1 + D]`: z = logit / temperature + bias, embedding.
+
+    A smoothed bootstrap draws from them (Silverman 1986, section 6.4.1): rows with noise of their
+    own covariance times Silverman's bandwidth, drawn together towards the mean by what the noise
+    adds, so that mean and covariance stay those of the rows.
+    """
 
     name: str
     generated: bool
-    mean: float
-    deviation: float
+    rows: FloatArray
+    bandwidth: float = field(init=False)
+    # `[r, 1 + D]`: normal numbers `[k, r]` times this have the rows' covariance.
+    _factor: FloatArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        n, d = self.rows.shape
+        bandwidth = (4 / (d + 2)) ** (1 / (d + 4)) * n ** (-1 / (d + 4))
+        _, scales, axes = np.linalg.svd(self.rows - self.rows.mean(axis=0), full_matrices=False)
+        object.__setattr__(self, "bandwidth", float(bandwidth))
+        object.__setattr__(self, "_factor", scales[:, None] / np.sqrt(n - 1) * axes)
+
+    def draw(self, rng: np.random.Generator, chosen: NDArray[np.int64]) -> FloatArray:
+        """Return photos `[k, 1 + D]` that resemble the rows of the indices `chosen` `[k]`."""
+        noise = rng.normal(size=(chosen.size, len(self._factor))) @ self._factor
+        mean = self.rows.mean(axis=0)
+        moved = self.rows[chosen] - mean + self.bandwidth * noise
+        drawn: FloatArray = mean + moved / np.sqrt(1 + self.bandwidth**2)
+        return drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +61,52 @@ class Scores:
     known: Sequence[Source]
     # Generators that the model has not seen in training.
     unseen: Sequence[Source]
+    # Generators with too few photos to draw from, and how many they have.
+    left_out: Sequence[tuple[str, int]] = ()
+
+    @property
+    def dimensions(self) -> int:
+        """Of an embedding."""
+        return int(self.real[0].rows.shape[1] - 1)
 
 
 def read_scores(model_dir: Path) -> Scores:
-    """Fit a normal distribution to each source of a package's evaluation.
-
-    Its two parameters follow from the source's mean probability and the share called real.
-    """
+    """Read each source's photos from a package. Raises PackageError when it does not hold them."""
     manifest = read_manifest(model_dir)
-    evaluation = json.loads((model_dir / _EVALUATION).read_text(encoding="utf-8"))
-    sources = {
-        split: [
-            _fit(row, manifest.thresholds.real_below) for row in rows if row["n"] >= _MIN_PHOTOS
-        ]
-        for split, rows in evaluation["by_source"].items()
-    }
-    seen, unseen = sources["test_unseen_source"], sources["test_unseen_generator"]
+    entry = manifest.files.evaluation_photos
+    if entry is None:
+        raise PackageError(f"{model_dir} does not hold its evaluation photo by photo")
+    photos = read_photos(model_dir / entry.name)
+    if photos.embedding is None:
+        raise PackageError(f"the network of {model_dir} gives no embeddings")
+    calibration = manifest.calibration
+    z = photos.logit.astype(np.float64) / calibration.temperature + calibration.bias
+    rows = np.concatenate([z[:, None], photos.embedding.astype(np.float64)], axis=1)
+    seen, few_seen = _sources(photos, rows, "test_unseen_source")
+    unseen, few_unseen = _sources(photos, rows, "test_unseen_generator")
     return Scores(
         manifest.version,
-        manifest.calibration.temperature,
-        manifest.calibration.bias,
+        calibration.temperature,
+        calibration.bias,
         manifest.thresholds.real_below,
         manifest.thresholds.ai_above,
         [source for source in seen if not source.generated],
         [source for source in seen if source.generated],
         [source for source in unseen if source.generated],
+        [*few_seen, *few_unseen],
     )
 
 
-def _fit(row: dict[str, object], real_below: float) -> Source:
-    photos, mean = int(str(row["n"])), float(str(row["mean_probability"]))
-    # None called real, or all: half a photo.
-    called = float(np.clip(float(str(row["called_real"])), 0.5 / photos, 1 - 0.5 / photos))
-    quantile = stats.norm.ppf(called)
-    border = float(np.log(real_below / (1 - real_below)))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-
-    def error(deviation: float) -> float:
-        z = border - quantile * deviation + deviation * nodes
-        return float(np.sum(weights / (1 + np.exp(-z))) / weights.sum() - mean)
-
-    deviation = _root(error)
-    return Source(
-        str(row["source"]),
-        row["label"] == "ai_generated",
-        border - quantile * deviation,
-        deviation,
-    )
-
-
-def _root(error: Callable[[float], float]) -> float:
-    """Return the deviation in 0.3..6 that fits, or that fits best."""
-    grid: FloatArray = np.linspace(0.3, 6.0, 58)
-    errors = np.array([error(float(each)) for each in grid])
-    crossings = np.flatnonzero(np.diff(np.sign(errors)))
-    if crossings.size == 0:
-        return float(grid[np.argmin(np.abs(errors))])
-    first = int(crossings[0])
-    return float(optimize.brentq(error, float(grid[first]), float(grid[first + 1])))
+def _sources(
+    photos: EvaluationPhotos, rows: FloatArray, split: str
+) -> tuple[list[Source], list[tuple[str, int]]]:
+    """Return the split's sources, the largest first, and the names and sizes of small ones."""
+    sources: list[Source] = []
+    few: list[tuple[str, int]] = []
+    for name in np.unique(photos.source[photos.split == split]):
+        own = (photos.split == split) & (photos.source == name)
+        if own.sum() < MIN_PHOTOS:
+            few.append((str(name), int(own.sum())))
+        else:
+            sources.append(Source(str(name), bool(photos.label[own][0]), rows[own]))
+    return sorted(sources, key=lambda source: -len(source.rows)), few

@@ -15,6 +15,8 @@ from services.drift.study.windows_of import make_reference, make_window
 from shared.contracts.drift import Cause, Severity
 
 WEEK = 168
+# A study's own, and the run's number in it.
+Seed = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Check:
     photos: int
 
 
-def prepare(setup: Setup, rng: np.random.Generator, shift: Shift) -> tuple[Marketplace, Reference]:
+def prepare(setup: Setup, rng: np.random.Generator) -> tuple[Marketplace, Reference]:
     """Return a marketplace of its own kind and the reference of its first week."""
-    market = make_marketplace(setup.scores, rng, shift)
+    market = make_marketplace(setup.scores, rng)
     photos = market.week(rng, setup.photos_per_hour, 0, WEEK)
     return market, make_reference(market, photos, rng)
 
@@ -86,10 +88,10 @@ def check(
     return checks, after
 
 
-def run_weeks(setup: Setup, seed: int, weeks: int, shift: Shift) -> list[Check]:
+def run_weeks(setup: Setup, seed: Seed, weeks: int, shift: Shift) -> list[Check]:
     """Return the checks of one marketplace's `weeks` after its reference's."""
     rng = np.random.default_rng(seed)
-    market, reference = prepare(setup, rng, shift)
+    market, reference = prepare(setup, rng)
     checks: list[Check] = []
     states: dict[Scope, State] = {}
     for window in windows(setup, market, reference, rng, shift, weeks * WEEK):
@@ -98,10 +100,10 @@ def run_weeks(setup: Setup, seed: int, weeks: int, shift: Shift) -> list[Check]:
     return checks
 
 
-def run_shift(setup: Setup, seed: int, shift: Shift, count: int = 2) -> list[list[Check]]:
+def run_shift(setup: Setup, seed: Seed, shift: Shift, count: int = 2) -> list[list[Check]]:
     """Return the checks of the first `count` windows after a shift began."""
     rng = np.random.default_rng(seed)
-    market, reference = prepare(setup, rng, shift)
+    market, reference = prepare(setup, rng)
     states: dict[Scope, State] = {}
     found = []
     hours = int(np.ceil(count * setup.window_photos / setup.photos_per_hour * 3)) + 24

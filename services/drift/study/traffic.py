@@ -1,7 +1,7 @@
-"""A marketplace's made-up week: tenants with days of their own, listings, files, embeddings."""
+"""A marketplace's made-up week: tenants with days of their own, listings, files, real scores."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,15 +14,13 @@ from services.drift.study.scores import Scores, Source
 Indices = NDArray[np.int64]
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
-DIMENSIONS = 16
 CATEGORIES = ("shoes", "bags", "furniture", "electronics", "food", "toys")
 FORMATS = ("jpeg", "webp", "png")
 QUALITIES = (55, 65, 75, 85, 92)
 SIDES = (400, 800, 1600, 3000)
-# Part of a score's variance that the photos of one listing share.
-_LISTING = 0.4
-# How far an encoding of quality 55 moves a photo in embedding space, from one of 92.
-_ENCODING = 1.5
+# How far an encoding of quality 55 moves a photo in embedding space, from one of 92: the root mean
+# square of 160 photos. Here all go in one direction; of these, half the way was common to all.
+_ENCODING = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,6 @@ class Shift:
 
     new_share: float = 0.0
     new_source: int = 0
-    # Distance of the unseen generator's photos from those that it resembles, in embedding space.
-    new_distance: float = 2.5
     recoded: float = 0.0
     recoded_z: float = -0.3
     # Only this tenant's photos, when given.
@@ -87,12 +83,14 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class Marketplace:
-    """Tenants, the model's scores, and where each source's photos lie in embedding space."""
+    """Tenants, and what the model says of photos.
+
+    `encoding` `[D]` is where the poorest encoding moves an embedding.
+    """
 
     scores: Scores
     tenants: Sequence[Tenant]
-    centres: Mapping[str, FloatArray]
-    axes: FloatArray = field(repr=False)
+    encoding: FloatArray = field(repr=False)
 
     def week(
         self,
@@ -143,7 +141,8 @@ class Marketplace:
         files = [self._draw(rng, tenant[job], name) for name in ("formats", "qualities", "sides")]
         recoded = concerned[job] & (rng.uniform(size=job.size) < shift.recoded)
         qualities = np.where(recoded, 0, files[1])
-        z = _scores(rng, sources, source, job) + shift.recoded_z * _lost(qualities)
+        drawn = _draw_rows(rng, sources, source, job)
+        z = drawn[:, 0] + shift.recoded_z * _lost(qualities)
         probability = 1 / (1 + np.exp(-z))
         labels = np.digitize(probability, [self.scores.real_below, self.scores.ai_above])
         return Photos(
@@ -158,7 +157,7 @@ class Marketplace:
             formats=files[0],
             qualities=qualities,
             sides=files[2],
-            embeddings=self._embeddings(rng, sources, source, job, z, qualities),
+            embeddings=drawn[:, 1:] + _lost(qualities)[:, None] * self.encoding,
             new=new[job],
         )
 
@@ -172,7 +171,7 @@ class Marketplace:
     ) -> tuple[list[Source], Indices]:
         """Return all sources, and each listing's as an index into them; the new one is last."""
         real, known = self.scores.real, self.scores.known
-        unseen = replace(self.scores.unseen[shift.new_source], name="new")
+        unseen = self.scores.unseen[shift.new_source]
         source = self._draw(rng, tenant, "sources")
         source = np.where(generated, len(real) + rng.integers(len(known), size=tenant.size), source)
         return [*real, *known, unseen], np.where(new, len(real) + len(known), source)
@@ -186,27 +185,8 @@ class Marketplace:
         uniform = rng.uniform(size=(tenant.size, 1)) * cumulative[:, -1:]
         return np.asarray((uniform > cumulative).sum(axis=1), np.int64)
 
-    def _embeddings(
-        self,
-        rng: np.random.Generator,
-        sources: Sequence[Source],
-        source: Indices,
-        job: Indices,
-        z: FloatArray,
-        qualities: Indices,
-    ) -> FloatArray:
-        centres = np.array([self.centres[each.name] for each in sources])
-        listing = rng.normal(0, np.sqrt(_LISTING), (source.size, DIMENSIONS))
-        noise = rng.normal(0, np.sqrt(1 - _LISTING), (job.size, DIMENSIONS))
-        lost = _lost(qualities)[:, None]
-        moved = 0.3 * z[:, None] * self.axes[0] + _ENCODING * lost * self.axes[1]
-        embeddings: FloatArray = centres[source[job]] + listing[job] + noise + moved
-        return embeddings
 
-
-def make_marketplace(
-    scores: Scores, rng: np.random.Generator, shift: Shift = Shift()
-) -> Marketplace:
+def make_marketplace(scores: Scores, rng: np.random.Generator) -> Marketplace:
     """Return a marketplace of three tenants of unequal size, each with its own trade."""
     shares, phases, generated = (0.6, 0.3, 0.1), (0.0, 8.0, 16.0), (0.04, 0.08, 0.02)
     tenants = [
@@ -221,24 +201,24 @@ def make_marketplace(
         )
         for index in range(3)
     ]
-    known = [*scores.real, *scores.known]
-    centres = {each.name: rng.normal(0, 0.5, DIMENSIONS) for each in known}
-    away = rng.normal(size=DIMENSIONS)
-    nearest = scores.known[int(rng.integers(len(scores.known)))]
-    centres["new"] = centres[nearest.name] + shift.new_distance * away / np.linalg.norm(away)
-    axes = rng.normal(size=(2, DIMENSIONS))
-    return Marketplace(scores, tenants, centres, axes / np.linalg.norm(axes, axis=1, keepdims=True))
+    axis = rng.normal(size=scores.dimensions)
+    return Marketplace(scores, tenants, _ENCODING * axis / np.linalg.norm(axis))
 
 
-def _scores(
+def _draw_rows(
     rng: np.random.Generator, sources: Sequence[Source], source: Indices, job: Indices
 ) -> FloatArray:
-    means = np.array([each.mean for each in sources])[source[job]]
-    deviations = np.array([each.deviation for each in sources])[source[job]]
-    shared = rng.normal(size=source.size)[job] * np.sqrt(_LISTING)
-    own = rng.normal(size=job.size) * np.sqrt(1 - _LISTING)
-    z: FloatArray = means + deviations * (shared + own)
-    return z
+    """Return z and embedding `[N, 1 + D]` of photos whose listings `job` `[N]` have a `source`.
+
+    A listing's photos all resemble one real photo, each in its own way.
+    """
+    of_photo = source[job]
+    drawn = np.empty((job.size, sources[0].rows.shape[1]))
+    for number, each in enumerate(sources):
+        row = rng.integers(len(each.rows), size=source.size)
+        mine = np.flatnonzero(of_photo == number)
+        drawn[mine] = each.draw(rng, row[job[mine]])
+    return drawn
 
 
 def _lost(qualities: Indices) -> FloatArray:
