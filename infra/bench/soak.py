@@ -29,13 +29,13 @@ import psutil
 from infra.bench.cpu import milliseconds_per_image, processor_seconds
 from infra.bench.load import run_load
 from infra.bench.photos import make_photos
+from infra.bench.section import write_section
 from infra.local.boot import Endpoints, boot
 from infra.local.settings import LocalSettings
 from infra.local.stack import Stack
 from shared.core.settings import REPOSITORY_ROOT
 
 PAGE = REPOSITORY_ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- soak-catalog: begin -->", "<!-- soak-catalog: end -->"
 _TERMINAL = {"succeeded", "partial", "failed", "cancelled"}
 # Seconds between two samples of memory, two looks at the catalog, two lone jobs.
 _SAMPLE_SECONDS = 0.5
@@ -100,7 +100,7 @@ def main() -> int:
     section = _section(results, args.short_side)
     print(section)
     if not args.no_write:
-        write_section(PAGE, section)
+        write_section(PAGE, "soak-catalog", section)
     return 0 if all(result.counts["completed"] == result.rows for result in results) else 1
 
 
@@ -272,16 +272,6 @@ def _ms(seconds: Sequence[float], share: float) -> str:
         return "–"
     ordered = sorted(seconds)
     return f"{ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000:.0f}"
-
-
-def write_section(page: Path, section: str) -> None:
-    """Put `section` between the markers of `page`; raises ValueError when they are missing."""
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the markers {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
