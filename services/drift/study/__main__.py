@@ -47,7 +47,7 @@ def main() -> int:
     size = arguments.size or _SIZES[arguments.part]
     plan = Plan(size, arguments.seed, arguments.processes)
     found = _PARTS[arguments.part](setup, plan)
-    found["model_version"] = setup.scores.model_version
+    found |= {"model_version": setup.scores.model_version, "seed": plan.seed}
     arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
 

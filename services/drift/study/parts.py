@@ -44,7 +44,6 @@ def measure_quiet(setup: Setup, plan: Plan) -> dict[str, Any]:
     return {
         "quiet": {
             "weeks": plan.size,
-            "seed": plan.seed,
             "all": _rates(whole),
             "tenants": _rates([check for check in checks if check.scope is not None]),
             "every": _rates(checks),
@@ -79,7 +78,7 @@ def measure_shifts(setup: Setup, plan: Plan) -> dict[str, Any]:
                     }
                 )
                 _say(f"shifts: {found[-1]}")
-    return {"shifts": found, "shifts_seed": plan.seed, "left_out": setup.scores.left_out}
+    return {"shifts": found, "left_out": setup.scores.left_out}
 
 
 def measure_files(setup: Setup, plan: Plan) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def measure_files(setup: Setup, plan: Plan) -> dict[str, Any]:
                 {"recoded": recoded, "effect": effect, "runs": plan.size, "causes": dict(causes)}
             )
             _say(f"files: {found[-1]}")
-    return {"files": found, "files_seed": plan.seed}
+    return {"files": found}
 
 
 def _each(

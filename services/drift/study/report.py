@@ -10,12 +10,12 @@ MARK = "<!-- figures: {} -->"
 def render(numbers: dict[str, Any]) -> str:
     """Return the tables, as far as their parts were run."""
     version = numbers["model_version"]
-    source = f"scores as model {version} gave them in its evaluation"
-    parts = [f"Written by `python -m services.drift.study`; {source}."]
+    source = f"photos as model {version} saw them in its evaluation"
+    parts = [f"Written by `python -m services.drift.study`; {source}, seed {numbers['seed']}."]
     if "quiet" in numbers:
         parts.append(_quiet(numbers["quiet"]))
     if "shifts" in numbers:
-        parts.append(_shifts(numbers["shifts"]))
+        parts.append(_shifts(numbers["shifts"], numbers["left_out"]))
     if "files" in numbers:
         parts.append(_files(numbers["files"]))
     return "\n\n".join(parts)
@@ -44,17 +44,14 @@ def _quiet(found: dict[str, Any]) -> str:
     )
 
 
-def _shifts(found: list[dict[str, Any]]) -> str:
+def _shifts(found: list[dict[str, Any]], left_out: list[tuple[str, int]]) -> str:
+    head = "| share of the listings | generator | its photos | embeddings | told | 95% interval |"
     lines = [
         "**A new generator**: told of within two windows of its beginning.",
         "",
-        "| share of the listings | generator | embeddings | told | named as the model's concern |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {each['share']:.0%} | {each['generator']} | {'yes' if each['embeddings'] else 'none'} |"
-        f" {each['caught']} of {each['runs']} | {each['model_relevant']} of {each['caught']} |"
-        for each in found
+        f"{head} named the model's concern | named `new_cluster` |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(_shift, found),
     ]
     largest = max(each["share"] for each in found)
     for embeddings, words in ((True, "with embeddings"), (False, "without")):
@@ -63,13 +60,33 @@ def _shifts(found: list[dict[str, Any]]) -> str:
         ]
         runs, caught = (sum(each[key] for each in own) for key in ("runs", "caught"))
         if runs:
-            low, high = wilson(caught, runs)
             lines.append("")
             lines.append(
                 f"All generators at {largest:.0%}, {words}: {caught / runs:.1%} of {runs} runs"
-                f" (95% interval {low:.1%}–{high:.1%})."
+                f" (95% interval {_interval(caught, runs)})."
             )
+    few = ", ".join(f"{name} ({photos})" for name, photos in left_out)
+    lines += ["", f"Left out, for too few photos to draw from: {few}."]
     return "\n".join(lines)
+
+
+def _shift(found: dict[str, Any]) -> str:
+    cells = [
+        f"{found['share']:.0%}",
+        found["generator"],
+        str(found["photos"]),
+        "yes" if found["embeddings"] else "none",
+        f"{found['caught']} of {found['runs']}",
+        _interval(found["caught"], found["runs"]),
+        f"{found['model_relevant']} of {found['caught']}",
+        str(found["new_cluster"]) if found["embeddings"] else "–",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(count: int, of: int) -> str:
+    low, high = wilson(count, of)
+    return f"{low:.0%}–{high:.0%}"
 
 
 def _files(found: list[dict[str, Any]]) -> str:
