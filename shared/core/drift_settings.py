@@ -3,8 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_HOUR = 3600.0
-_DAY = 24 * _HOUR
+_DAY = 24 * 3600.0
 
 
 class DriftWindowSettings(BaseSettings):
@@ -12,8 +11,9 @@ class DriftWindowSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DETECTOR_", frozen=True, extra="ignore")
 
-    # Windows end on multiples of this, from midnight UTC of 1970 on, and are at least as long.
-    drift_window_seconds: float = Field(default=_HOUR, gt=0)
+    # Windows end on multiples of this, from midnight UTC of 1970 on, and are at least as long. Two
+    # in a row raise an alert, so that half an hour tells a busy market within the hour.
+    drift_window_seconds: float = Field(default=1800.0, gt=0)
     # A window grows until it holds so many photos: fewer make noise of every test.
     drift_window_photos: int = Field(default=4000, ge=1)
     # Verdicts bear the time at which their transaction began; so long after, all have arrived.

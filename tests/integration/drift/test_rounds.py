@@ -42,7 +42,9 @@ def until(servers, hour, **own):
     """Settings under which the database's time is `hour` of the made-up traffic."""
     with psycopg.connect(servers.database_url.replace("+psycopg", "")) as connection:
         now = connection.execute("SELECT clock_timestamp()").fetchone()[0]
-    return drift_settings(servers, drift_settle_seconds=(now - moment(hour)).total_seconds(), **own)
+    settle = (now - moment(hour)).total_seconds()
+    own = {"drift_window_seconds": 3600.0} | own
+    return drift_settings(servers, drift_settle_seconds=settle, **own)
 
 
 def test_quiet_traffic_is_checked_without_a_gap_whenever_the_service_runs(sessions, store, servers):
