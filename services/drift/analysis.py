@@ -16,6 +16,8 @@ from services.drift.mixes import mix_shift
 from services.drift.reference import Reference
 from services.drift.segments import segment_shifts
 from services.drift.severity import Patience, State, advance, is_calm, window_severity
+from services.drift.stattests.outcome import FloatArray
+from services.drift.stattests.registry import Subject
 from shared.contracts.drift import (
     Cause,
     CauseFinding,
@@ -28,6 +30,8 @@ from shared.contracts.drift import (
 )
 from shared.db.drift_counts import Span
 
+# Kinds of tests that are corrected apart; all others are of the verdicts.
+_KINDS = {Subject.EMBEDDING: "embeddings", Subject.MIX: "files"}
 # Photos shown of a new cluster.
 _EXAMPLES = 12
 _SCORES_ONLY = (
@@ -121,20 +125,34 @@ def run_tests(
 
 
 def _corrected(compared: Mapping[Scope, Comparison], alpha: float) -> dict[Scope, list[Statistic]]:
-    """Correct the tests within each scope, and tenants' once more for their number.
+    """Correct the tests of each scope, and tenants' once more for their number.
 
     So the operator's own alarm does not lose its power with the number of tenants.
     """
     tenants = sum(scope is not None for scope in compared)
     statistics = {}
     for scope, comparison in compared.items():
-        within = benjamini_hochberg([each.outcome.p_value for each in comparison.measurements])
-        adjusted = np.minimum(1.0, within * (1 if scope is None else tenants))
+        adjusted = _adjusted(comparison.measurements) * (1 if scope is None else tenants)
         statistics[scope] = [
-            _statistic(each, float(p), alpha)
+            _statistic(each, float(min(1.0, p)), alpha)
             for each, p in zip(comparison.measurements, adjusted, strict=True)
         ]
     return statistics
+
+
+def _adjusted(measurements: Sequence[Measurement]) -> FloatArray:
+    """Return corrected p-values `[N]`: of verdicts, files and embeddings each on their own.
+
+    Each kind has a share of alpha by the number of its tests. Tests of verdicts agree with each
+    other and are the stronger for it, but a change of files makes no cluster more credible.
+    """
+    kinds = np.array([_KINDS.get(each.entry.subject, "verdicts") for each in measurements])
+    p_values = np.array([each.outcome.p_value for each in measurements])
+    adjusted = np.ones(len(measurements))
+    for kind in np.unique(kinds):
+        own = kinds == kind
+        adjusted[own] = benjamini_hochberg(p_values[own]) * len(measurements) / own.sum()
+    return adjusted
 
 
 def _statistic(measured: Measurement, adjusted: float, alpha: float) -> Statistic:

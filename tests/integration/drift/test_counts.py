@@ -15,6 +15,7 @@ from shared.db.drift_counts import (
     Span,
     count_verdicts,
     find_calibration,
+    find_categories,
     find_edges,
 )
 from shared.db.drift_references import store_reference
@@ -197,3 +198,17 @@ def test_of_very_many_photos_a_part_is_examined_for_examples(sessions, store, ma
         some = find_examples(session, *asked, photos=1_000_000)
     assert len(some) == 5
     assert some != nearest
+
+
+def test_categories_are_the_most_frequent_and_photos_without_one_have_none(
+    sessions, store, marketplace
+):
+    photos = store(0, 6)
+    span = Span(marketplace.scores.model_version, moment(0), moment(6))
+    with sessions.begin() as session:
+        session.execute(text("UPDATE jobs SET category = NULL WHERE category = 'shoes'"))
+        found = find_categories(session, span, 3)
+    counts = np.bincount(photos.categories, minlength=len(CATEGORIES))
+    order = sorted(range(1, len(CATEGORIES)), key=lambda each: -counts[each])
+    assert CATEGORIES[0] == "shoes"
+    assert found == [CATEGORIES[each] for each in order[:3]]
