@@ -13,7 +13,7 @@ from shared.contracts.drift import ReferenceSource
 from shared.contracts.states import Label
 from shared.db.drift_counts import Binning, Calibration
 from shared.db.drift_references import NewReference
-from shared.ml.evaluation_photos import read_photos
+from shared.ml.evaluation_photos import EvaluationPhotos, read_photos
 from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
 from shared.ml.spec import ModelManifest
 
@@ -33,11 +33,7 @@ def from_evaluation(
     logits = photos.logit.astype(np.float64)
     edges = weighted_edges(logits, weights, BINS)
     calibration = Calibration(manifest.calibration.temperature, manifest.calibration.bias)
-    judged = [
-        _judged(float(first), float(second), manifest)
-        for first, second in zip(photos.logit, photos.second_logit, strict=True)
-    ]
-    counts = _counts(logits, weights, edges, judged)
+    counts = weighted_counts(logits, weights, edges, judged_again(photos, manifest))
     cube = Cube(len(edges) + 1, {None: {None: counts}}, common=True)
     return NewReference(
         model_version=manifest.version,
@@ -86,6 +82,14 @@ def weighted_edges(logits: FloatArray, weights: FloatArray, bins: int) -> list[f
     return sorted(set(logits[order][places].tolist()))
 
 
+def judged_again(photos: EvaluationPhotos, manifest: ModelManifest) -> list[Judgement]:
+    """Return each photo's verdict by `manifest`'s rule, second looks included."""
+    return [
+        _judged(float(first), float(second), manifest)
+        for first, second in zip(photos.logit, photos.second_logit, strict=True)
+    ]
+
+
 def _judged(logit: float, second: float, manifest: ModelManifest) -> Judgement:
     judgement = judge(logit, manifest)
     if needs_second_look(judgement, manifest) and np.isfinite(second):
@@ -93,9 +97,10 @@ def _judged(logit: float, second: float, manifest: ModelManifest) -> Judgement:
     return judgement
 
 
-def _counts(
+def weighted_counts(
     logits: FloatArray, weights: FloatArray, edges: list[float], judged: list[Judgement]
 ) -> Counts:
+    """Return the counts of photos that weigh `weights` `[N]`, binned at `edges` `[B - 1]`."""
     bins = np.searchsorted(edges, logits, side="right")
     places = np.array([LABELS.index(Label(each.label)) for each in judged])
     p = np.array([each.probability for each in judged])
