@@ -1,7 +1,7 @@
 """Measure drift's errors on made-up traffic and write them into docs/drift.md.
 
-`python -m services.drift.study quiet|shifts|files [--out FILE]` runs a part and stores its numbers;
-`python -m services.drift.study write FILE…` puts all parts' numbers into the page.
+`python -m services.drift.study quiet|shifts|files|shares [--out FILE]` runs a part and stores its
+numbers; `python -m services.drift.study write FILE…` puts those of all parts into the page.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Any
 from services.drift.study.parts import Plan, measure_files, measure_quiet, measure_shifts
 from services.drift.study.report import MARK, render
 from services.drift.study.scores import read_scores
+from services.drift.study.shares import measure_shares
 from services.drift.study.simulate import Setup
 from shared.core.settings import REPOSITORY_ROOT
 
@@ -23,8 +24,8 @@ _PARTS: dict[str, Callable[[Setup, Plan], dict[str, Any]]] = {
     "shifts": measure_shifts,
     "files": measure_files,
 }
-# Weeks, or runs of each kind of shift.
-_SIZES = {"quiet": 200, "shifts": 20, "files": 20}
+# Weeks, runs of each kind of shift, or windows of each share.
+_SIZES = {"quiet": 200, "shifts": 20, "files": 20, "shares": 40}
 # Thresholds were chosen on runs of other seeds.
 _SEED = 20261124
 
@@ -32,9 +33,9 @@ _SEED = 20261124
 def main() -> int:
     """Run one part, or write the page."""
     parser = argparse.ArgumentParser(prog="python -m services.drift.study")
-    parser.add_argument("part", choices=[*_PARTS, "write"])
+    parser.add_argument("part", choices=[*_SIZES, "write"])
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--size", type=int, help="weeks, or runs of each shift")
+    parser.add_argument("--size", type=int, help="weeks, runs of each shift, or windows")
     parser.add_argument("--seed", type=int, default=_SEED)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("drift-study.json"))
@@ -43,11 +44,14 @@ def main() -> int:
     if arguments.part == "write":
         write(arguments.files)
         return 0
-    setup = Setup(read_scores(arguments.model_dir))
     size = arguments.size or _SIZES[arguments.part]
-    plan = Plan(size, arguments.seed, arguments.processes)
-    found = _PARTS[arguments.part](setup, plan)
-    found |= {"model_version": setup.scores.model_version, "seed": plan.seed}
+    if arguments.part == "shares":
+        found = measure_shares(arguments.model_dir, size, arguments.seed)
+    else:
+        setup = Setup(read_scores(arguments.model_dir))
+        found = _PARTS[arguments.part](setup, Plan(size, arguments.seed, arguments.processes))
+        found["model_version"] = setup.scores.model_version
+    found["seed"] = arguments.seed
     arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
 

@@ -18,6 +18,8 @@ def render(numbers: dict[str, Any]) -> str:
         parts.append(_shifts(numbers["shifts"], numbers["left_out"]))
     if "files" in numbers:
         parts.append(_files(numbers["files"]))
+    if "evaluation" in numbers:
+        parts.append(_evaluation(numbers["evaluation"]))
     return "\n\n".join(parts)
 
 
@@ -104,3 +106,20 @@ def _files(found: list[dict[str, Any]]) -> str:
             f" {named or 'nothing'} |"
         )
     return "\n".join(lines)
+
+
+def _evaluation(found: dict[str, Any]) -> str:
+    shares = found["found"]
+    counts = " | ".join(str(each["suspicious"]) for each in shares)
+    head = f"**The evaluation as a reference** of {found['photos']} photos"
+    head += f" (effective size {found['independent']}), taken to hold {found['assumed']:.0%}"
+    return "\n".join(
+        [
+            f"{head} AI-generated ones.",
+            f"Windows of {found['window_photos']} photos drawn from it, by what they truly hold.",
+            "",
+            f"| AI-generated | {' | '.join(format(each['share'], '.0%') for each in shares)} |",
+            f"|---|{'---|' * len(shares)}",
+            f"| suspicious of {shares[0]['windows']} | {counts} |",
+        ]
+    )
