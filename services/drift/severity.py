@@ -23,12 +23,16 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A severity and how many windows in a row were warm (a warning or more), hot, calm."""
+    """A severity and how many windows in a row were warm, hot (critical), calm.
+
+    Warm are windows in a row that are not calm, from the last but one before the first suspicious
+    one on. What was before the first window counts as calm.
+    """
 
     severity: Severity = Severity.NONE
     warm: int = 0
     hot: int = 0
-    calm: int = 0
+    calm: int = 1
 
 
 def window_severity(statistics: Sequence[Statistic], cause: Cause) -> Severity:
@@ -55,9 +59,10 @@ def advance(state: State, window: Severity, calm: bool, patience: Patience) -> S
     """Return the state after one more window.
 
     It rises when enough windows in a row agree, and falls to none when enough were calm: a window
-    between the two keeps it where it is. A critical one does not fade to a warning in between.
+    between the two keeps it where it is, and beside a suspicious one agrees with it. A critical one
+    does not fade to a warning in between.
     """
-    warm = state.warm + 1 if window is not Severity.NONE else 0
+    warm = _warm(state, window, calm)
     hot = state.hot + 1 if window is Severity.CRITICAL else 0
     quiet = state.calm + 1 if calm and window is Severity.NONE else 0
     after = replace(state, warm=warm, hot=hot, calm=quiet)
@@ -68,3 +73,15 @@ def advance(state: State, window: Severity, calm: bool, patience: Patience) -> S
     if quiet >= patience.clear_after:
         return replace(after, severity=Severity.NONE)
     return after
+
+
+def _warm(state: State, window: Severity, calm: bool) -> int:
+    """Return how many windows in a row say that something moved, one of them for certain.
+
+    The effects of a shift near the thresholds are above them in one window and just below in the
+    next; that both are well above chance is what makes them evidence.
+    """
+    if window is not Severity.NONE:
+        before_leaned = state.warm == 0 and state.calm == 0
+        return state.warm + (2 if before_leaned else 1)
+    return state.warm + 1 if state.warm and not calm else 0

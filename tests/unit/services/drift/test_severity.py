@@ -60,6 +60,29 @@ def test_two_in_a_row_tell():
     assert follow(WARNING, CRITICAL, CRITICAL) == [NONE, WARNING, CRITICAL]
 
 
+def test_a_window_just_below_the_thresholds_agrees_with_one_above():
+    for order in (WARNING, NONE), (NONE, WARNING):
+        state = State()
+        for window in order:
+            assert state.severity is NONE
+            state = advance(state, window, calm=False, patience=PATIENCE)
+        assert state.severity is WARNING
+
+
+def test_windows_just_below_the_thresholds_alone_never_tell():
+    state = State()
+    for _ in range(9):
+        state = advance(state, NONE, calm=False, patience=PATIENCE)
+    assert state.severity is NONE
+
+
+def test_a_calm_window_between_starts_the_count_again():
+    state = State()
+    for window, calm in ((WARNING, False), (NONE, True), (WARNING, False)):
+        state = advance(state, window, calm=calm, patience=PATIENCE)
+        assert state.severity is NONE
+
+
 def test_it_ends_after_three_calm_windows_in_a_row():
     assert follow(WARNING, WARNING, NONE, NONE, WARNING, NONE, NONE, NONE) == [
         NONE, *[WARNING] * 6, NONE,
