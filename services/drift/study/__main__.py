@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from services.drift.analysis import Rules
 from services.drift.study.parts import Plan, measure_files, measure_quiet, measure_shifts
 from services.drift.study.report import MARK, render
 from services.drift.study.scores import read_scores
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--size", type=int, help="weeks, runs of each shift, or windows")
     parser.add_argument("--seed", type=int, default=_SEED)
+    parser.add_argument("--alpha", type=float, default=Rules().alpha)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("drift-study.json"))
     parser.add_argument("--model-dir", type=Path, default=REPOSITORY_ROOT / "models" / "champion")
@@ -48,7 +50,7 @@ def main() -> int:
     if arguments.part == "shares":
         found = measure_shares(arguments.model_dir, size, arguments.seed)
     else:
-        setup = Setup(read_scores(arguments.model_dir))
+        setup = Setup(read_scores(arguments.model_dir), rules=Rules(alpha=arguments.alpha))
         found = _PARTS[arguments.part](setup, Plan(size, arguments.seed, arguments.processes))
         found["model_version"] = setup.scores.model_version
     found["seed"] = arguments.seed
