@@ -41,9 +41,10 @@ demo: $(VENV)/.run ## Boot everything and judge the sample photos (ONCE=1 stops 
 up: $(VENV)/.run ## Boot servers and services; prints URL and key; Ctrl-C stops
 	@$(BIN)/detector up
 
-# A process a core, each with servers of its own; where ARGS names a file or a folder, just one:
-# its start costs more than it saves.
-PARALLEL = $(if $(findstring tests/,$(ARGS)),,--numprocesses=logical --maxprocesses=4 \
+# A process a core and one more, as tests of servers wait half of their time; each has servers of
+# its own. Where ARGS names a file or a folder, just one: its start costs more than it saves.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+PARALLEL = $(if $(findstring tests/,$(ARGS)),,--numprocesses=$(PROCESSES) \
   --dist=loadfile --no-loadscope-reorder)
 
 test: $(VENV)/.dev ## Run the whole suite against real servers (ARGS=tests/unit, say: a part of it)
