@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.drift.comparison import EmbeddingFinding
-from services.drift.stattests.registry import MMD, NEW_CLUSTER, TOTAL_VARIATION, Subject
+from services.drift.stattests.registry import KS, MMD, NEW_CLUSTER, TOTAL_VARIATION, Subject
 from shared.contracts.drift import (
     INPUT_DIMENSIONS,
     MODEL_RELEVANT,
@@ -19,6 +19,9 @@ from shared.contracts.drift import (
 
 # A mix explains the scores' shift when this part of their distance vanishes with it.
 _EXPLAINS = 0.6
+# Or this part of it, when what is left of the distance is too small to count: which part of a weak
+# shift vanishes is half chance.
+_EXPLAINS_WEAK = 0.3
 # Smaller moves of the tenants' or categories' shares are the day's ordinary change.
 _TRADE_MOVED = 0.1
 # A cluster or a shift sits in a segment that holds this much more of it than of the traffic.
@@ -84,12 +87,18 @@ def name_cause(findings: Findings) -> CauseFinding:
     if findings.cluster_found:
         return _new_cluster(findings)
     files = findings.moved_input
-    if files and (not findings.scores_moved or (files.explained or 0.0) >= _EXPLAINS):
+    if files and (not findings.scores_moved or _explains(files, findings)):
         return _mix(Cause.INPUT_SHIFT, files, findings)
     trade = _moved_trade(findings)
     if trade and findings.scores_moved:
         return _mix(Cause.TRAFFIC_MIX, trade, findings)
     return _score_shift(findings, files)
+
+
+def _explains(files: MixShift, findings: Findings) -> bool:
+    part = files.explained or 0.0
+    distance = max((each.value for each in findings.statistics if each.name == KS.name), default=1)
+    return part >= _EXPLAINS or (part >= _EXPLAINS_WEAK and (1 - part) * distance < KS.threshold)
 
 
 def _moved_trade(findings: Findings) -> MixShift | None:

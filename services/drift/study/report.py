@@ -11,7 +11,8 @@ def render(numbers: dict[str, Any]) -> str:
     """Return the tables, as far as their parts were run."""
     version = numbers["model_version"]
     source = f"photos as model {version} saw them in its evaluation"
-    parts = [f"Written by `python -m services.drift.study`; {source}, seed {numbers['seed']}."]
+    seeds = ", ".join(f"{part} {seed}" for part, seed in numbers["seeds"].items())
+    parts = [f"Written by `python -m services.drift.study`; {source}. Seeds: {seeds}."]
     if "quiet" in numbers:
         parts.append(_quiet(numbers["quiet"]))
     if "shifts" in numbers:

@@ -11,6 +11,7 @@ from services.drift.comparison import EmbeddingFinding
 from services.drift.embeddings import Embeddings
 from services.drift.stattests.registry import (
     CHI2_LABELS,
+    KS,
     MMD,
     NEW_CLUSTER,
     PSI,
@@ -23,11 +24,11 @@ FORMAT, QUALITY, CATEGORY, TENANT = (
 )  # fmt: skip
 
 
-def statistic(entry, subject=None, drifted=True):
+def statistic(entry, subject=None, drifted=True, times=2.0):
     return Statistic(
         name=entry.name,
         subject=subject or entry.subject,
-        value=2 * entry.threshold,
+        value=times * entry.threshold,
         threshold=entry.threshold,
         p_value=1e-6,
         p_adjusted=1e-5,
@@ -132,6 +133,21 @@ def test_changed_files_are_an_input_shift_when_the_scores_shift_goes_with_them(e
     assert cause.kind is kind
     assert any(f"explains {explained:.0%}" in each or f"only {explained:.0%}" in each
                for each in cause.evidence)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "explained", "kind"),
+    [
+        (0.8, 0.4, Cause.INPUT_SHIFT),
+        (1.6, 0.4, Cause.INPUT_SHIFT),
+        (1.7, 0.4, Cause.SCORE_SHIFT),
+        (0.8, 0.2, Cause.SCORE_SHIFT),
+    ],
+)
+def test_changed_files_need_explain_no_more_than_what_counts(times, explained, kind):
+    distance = statistic(KS, drifted=times >= 1, times=times)
+    cause = named(SCORES, distance, FILES, mixes=[mix(FORMAT, 0.5, explained)])
+    assert cause.kind is kind
 
 
 def test_labels_that_moved_need_an_explanation_like_scores():
