@@ -40,7 +40,7 @@ def main() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=settings.gateway_connection_idle_seconds,
+            timeout_keep_alive=settings.gateway_keep_alive_seconds,
             timeout_graceful_shutdown=settings.gateway_shutdown_seconds,
             timeout_worker_healthcheck=_WORKER_SILENCE_SECONDS,
         )

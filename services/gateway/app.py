@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.gateway.openapi import DESCRIPTION, TAGS, install_openapi
-from services.gateway.protocol import ON_SHUTDOWN
+from services.gateway.protocol import HEADER_SECONDS, ON_SHUTDOWN
 from services.gateway.request_context import RequestContext
 from services.gateway.responses import add_problem_handlers
 from services.gateway.routes import (
@@ -27,7 +27,7 @@ from services.gateway.routes import (
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload_guard import UploadGuard, UploadLimits
 from services.gateway.version import VERSION
-from services.gateway.wiring import lifespan_state, open_gateway
+from services.gateway.wiring import open_gateway
 
 # What a multipart body has besides the file: boundaries, part headers, short fields.
 _ENVELOPE_BYTES = 64 * 1024
@@ -39,7 +39,11 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         async with open_gateway(settings) as gateway:
-            yield lifespan_state(gateway, ON_SHUTDOWN)
+            yield {
+                "gateway": gateway,
+                ON_SHUTDOWN: gateway.listener.close,
+                HEADER_SECONDS: settings.gateway_header_seconds,
+            }
 
     app = FastAPI(
         title="AI product photo detector",

@@ -13,12 +13,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from services.gateway.problems import MALFORMED_REQUEST
 
-# Key of the lifespan state under which the app leaves what to call when shutdown begins.
+# Keys of the lifespan state under which the app leaves what to call when shutdown begins, and the
+# seconds that a request header may take.
 ON_SHUTDOWN = "on_shutdown"
+HEADER_SECONDS = "header_seconds"
 
 
 class GuardedHttpProtocol(HttpToolsProtocol):
-    """Closes connections whose header is not complete within the keep-alive time."""
+    """Closes connections whose header is not complete within the state's HEADER_SECONDS."""
 
     _header_timer: asyncio.TimerHandle | None = None
 
@@ -71,7 +73,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _start_header_timer(self) -> None:
-        self._header_timer = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
+        seconds = cast("float", self.app_state[HEADER_SECONDS])
+        self._header_timer = self.loop.call_later(seconds, self.transport.close)
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:

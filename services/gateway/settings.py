@@ -39,8 +39,13 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     gateway_upload_idle_seconds: float = Field(default=10.0, gt=0)
     # Seconds for a whole body: 256 MiB at 7 Mbit/s.
     gateway_upload_total_seconds: float = Field(default=300.0, gt=0)
-    # Seconds a connection may stay open without a complete request header.
-    gateway_connection_idle_seconds: int = Field(default=15, ge=1)
+    # Seconds within which a new connection, or a kept one after its first byte, must have sent a
+    # complete request header.
+    gateway_header_seconds: float = Field(default=15.0, gt=0)
+    # Seconds a connection stays open between two requests. Longer than the reverse proxy before it
+    # keeps its own (60 by default in nginx and most load balancers): else it now and then sends a
+    # request into a connection that is just being closed, and answers 502.
+    gateway_keep_alive_seconds: int = Field(default=75, ge=1)
 
     # Files that one process hashes and stores at a time; each holds one file's bytes in memory.
     gateway_store_threads: int = Field(default=16, ge=1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -157,8 +157,3 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def lifespan_state(gateway: Gateway, on_shutdown_key: str) -> Mapping[str, object]:
-    """Return what requests find in `request.state`, and the protocol under `on_shutdown_key`."""
-    return {"gateway": gateway, on_shutdown_key: gateway.listener.close}

@@ -33,7 +33,8 @@ from shared.contracts.wire import Problem
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Query = Mapping[str, str | int | float | Sequence[str]]
 
-# uvicorn closes idle connections after 5 s: never reuse one that is about to be closed.
+# Gateways and proxies close idle connections after 5 s or more: never reuse one that is about to be
+# closed.
 _KEEPALIVE_SECONDS = 2.0
 _JSON = "application/json, application/problem+json"
 

@@ -58,7 +58,8 @@ def test_a_frozen_broker_delays_no_202_and_loses_nothing(make_system, sessions, 
     finally:
         valkey.thaw()
     assert [response.status_code for response in responses] == [202] * 3
-    assert max(response.elapsed.total_seconds() for response in responses) < 3
+    # Publishing would have waited 10 s.
+    assert max(response.elapsed.total_seconds() for response in responses) < 8
     accepted = [response.json() for response in responses]
     for body in accepted:
         assert system.api.finished(body["id"], 90)["status"] == "succeeded"

@@ -29,7 +29,7 @@ SMALL = {
     "gateway_max_request_bytes": 1_000_000,
     "gateway_upload_idle_seconds": 1.0,
     "gateway_upload_total_seconds": 2.0,
-    "gateway_connection_idle_seconds": 2,
+    "gateway_header_seconds": 2.0,
     "gateway_predict_seconds": 20.0,
     # So long that only a notification can wake a wait in time.
     "gateway_wait_recheck_seconds": 60.0,
@@ -95,7 +95,7 @@ def run_gateway(servers: Servers, **overrides: Any) -> Iterator[RunningGateway]:
             lifespan="on",
             log_config=None,
             access_log=False,
-            timeout_keep_alive=settings.gateway_connection_idle_seconds,
+            timeout_keep_alive=settings.gateway_keep_alive_seconds,
             timeout_graceful_shutdown=settings.gateway_shutdown_seconds,
         )
     )

@@ -131,6 +131,15 @@ def test_a_kept_connection_with_half_a_second_header_is_closed(gateway):
         assert connection.is_closed_within(20)
 
 
+def test_a_kept_connection_outlives_the_time_for_headers(gateway):
+    """Reverse proxies keep theirs for a minute and send the next request without a look."""
+    with RawConnection(gateway.port) as connection:
+        for pause in (3.0, 0.1):  # a header has 2 s here
+            connection.send(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert connection.answer()[0] == 200
+            assert not connection.is_closed_within(pause)
+
+
 def test_what_is_not_http_is_answered_with_a_problem(gateway):
     with RawConnection(gateway.port) as connection:
         connection.send(b"\x16\x03\x01 this is TLS\r\n\r\n")

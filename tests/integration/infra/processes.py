@@ -25,9 +25,13 @@ def servers_of(directory: Path) -> dict[str, int]:
     """Return how many of each server program run in `directory`, without their children."""
     counts: dict[str, int] = {}
     for process in processes_of(directory):
-        name = Path(process.exe()).name
-        parent = process.parent()
-        if parent is None or parent.name() != process.name():
+        try:
+            name = Path(process.exe()).name
+            parent = process.parent()
+            is_child = parent is not None and parent.name() == process.name()
+        except psutil.Error:  # ended meanwhile
+            continue
+        if not is_child:
             counts[name] = counts.get(name, 0) + 1
     return {name: counts.get(name, 0) for name in ("postgres", "valkey-server", "weed")}
 

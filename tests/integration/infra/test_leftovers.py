@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def test_frozen_leftovers_and_a_living_supervisord_are_ended(
     with _holder(tmp_path / "stack") as (process, supervisor_pid):
         for found in processes_of(tmp_path):
             if found.pid != process.pid:
-                found.suspend()
+                with suppress(psutil.NoSuchProcess):
+                    found.suspend()
         process.kill()
     make_stack().start_servers()
     assert servers_of(tmp_path) == ONE_SET

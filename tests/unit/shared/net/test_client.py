@@ -158,7 +158,7 @@ def _drip(start: bytes) -> Behave:
 def test_dripping_server_ends_with_the_total_time(start: bytes) -> None:
     began = time.monotonic()
     code = _fetch_error(_drip(start), max_bytes=10_000, seconds=0.4).code
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     if start or code is not FetchErrorCode.FETCH_FAILED:  # a drip of x is no status line
         assert code is FetchErrorCode.FETCH_TIMEOUT
 
@@ -194,7 +194,7 @@ def test_receiver_that_never_reads_a_large_post_ends_with_the_total_time() -> No
             client.post(server.url, b"x" * 30_000_000, {}, 0.5)
         done.set()
     assert caught.value.code is FetchErrorCode.FETCH_TIMEOUT
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 def test_closed_port_fails() -> None:
