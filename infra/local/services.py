@@ -140,6 +140,7 @@ def _gateway(env: ServiceEnvironment) -> Service:
                 **_common(env),
                 "DETECTOR_GATEWAY_HOST": env.gateway_host,
                 "DETECTOR_GATEWAY_PORT": str(env.ports.gateway),
+                "DETECTOR_GATEWAY_UI_URL": env.ui_url,
                 "DETECTOR_WEBHOOK_SECRET_KEYS": env.webhook_secret_keys,
                 "DETECTOR_GATEWAY_EVIDENCE_KEYS": env.evidence_keys,
                 # Here, not in /tmp: a killed gateway leaves it behind.

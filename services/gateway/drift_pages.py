@@ -39,7 +39,8 @@ async def render_report(gateway: Gateway, tenant_id: UUID, row: models.DriftRepo
         uri = await gateway.in_store(functools.partial(_preview, gateway, image))
         if uri is not None:
             previews[image.id] = uri
-    body = report_page(report, "the photos of your tenant", previews)
+    ui_url = str(gateway.settings.gateway_ui_url or "").rstrip("/") or None
+    body = report_page(report, "the photos of your tenant", previews, ui_url)
     return Response(
         body,
         media_type="text/html",

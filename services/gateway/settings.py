@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.evidence_keys import EvidenceSigner
@@ -34,6 +34,10 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     gateway_max_catalog_bytes: int = Field(default=1024 * MIB, ge=1)
     # Width times height times frames, read from the header. 50 megapixels decode to 150 MB.
     gateway_max_pixels: int = Field(default=50_000_000, ge=1)
+
+    # Where people find the web page, such as https://photos.example.com: drift reports then link
+    # their example photos to it. Without it they link to the API, which needs a key.
+    gateway_ui_url: HttpUrl | None = None
 
     # Seconds without a byte of a body that has begun, before 408.
     gateway_upload_idle_seconds: float = Field(default=10.0, gt=0)

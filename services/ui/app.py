@@ -2,23 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from uuid import UUID
 
 import streamlit as st
 
-from services.ui import cards, results, sidebar
+from services.ui import job_tab, links, photo_tab, results, sidebar
+from services.ui.errors import show_error
+from services.ui.photo_result import PhotoResult
 from services.ui.results import Result, Upload
 from services.ui.sample_photos import SamplePhoto, load_samples
 from shared.client.config import ClientConfig, load_client_config
-from shared.client.errors import (
-    ClientError,
-    ClientNotConfigured,
-    GatewayUnreachable,
-    ProblemResponse,
-)
-from shared.contracts.wire import Job
+from shared.client.errors import ClientError, ClientNotConfigured
 
 MAX_PHOTOS = 64
+_CHECK, _JOB, _PHOTO = "New check", "Look up a job", "Look up a photo"
 _TYPES = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
 
 
@@ -33,12 +29,21 @@ def main() -> None:
         st.error(f"**This page does not work yet:** {error}")
         return
     model_place = sidebar.show(config)
-    check_tab, lookup_tab = st.tabs(["New check", "Look up a job"])
-    with check_tab:
+    check, job, photo = st.tabs([_CHECK, _JOB, _PHOTO], default=_first_tab())
+    with check:
         _check_tab(config)
-    with lookup_tab:
-        _lookup_tab(config)
+    with job:
+        job_tab.show(config)
+    with photo:
+        photo_tab.show(config)
     sidebar.show_model(model_place, _model_version())
+
+
+def _first_tab() -> str:
+    """Return the tab that the address led to. It stays: another would draw the tabs anew."""
+    linked = st.query_params
+    led_to = _PHOTO if links.PHOTO in linked else _JOB if links.JOB in linked else _CHECK
+    return str(st.session_state.setdefault("first_tab", led_to))
 
 
 def _check_tab(config: ClientConfig) -> None:
@@ -61,7 +66,7 @@ def _check_tab(config: ClientConfig) -> None:
     elif samples_wanted:
         _submit(config, [Upload(sample.name, sample.content) for sample in samples], "", "")
     if "result" in st.session_state:
-        _show_result(config, "result")
+        job_tab.show_result(config, "result")
     elif samples:
         _show_samples(samples)
 
@@ -111,7 +116,7 @@ def _submit(
             result = results.check(client, uploads, listing_id or None, category or None, progress)
     except ClientError as error:
         st.session_state.pop("result", None)
-        _show_error(error)
+        show_error(error)
         return
     finally:
         bar.empty()
@@ -126,99 +131,14 @@ def _fingerprint(uploads: Sequence[Upload], listing_id: str, category: str) -> s
     return digest.hexdigest()
 
 
-def _lookup_tab(config: ClientConfig) -> None:
-    with st.form("lookup", border=False):
-        text = st.text_input("Job id", placeholder="01a2b3c4-…", max_chars=64)
-        asked = st.form_submit_button("Show job")
-    if asked:
-        st.session_state.pop("looked_up", None)
-        _look_up(config, text.strip())
-    if "looked_up" in st.session_state:
-        _show_result(config, "looked_up")
-    elif not asked:
-        st.caption("The id is shown under every result, and `detector submit --no-wait` prints it.")
-
-
-def _look_up(config: ClientConfig, text: str) -> None:
-    try:
-        job_id = UUID(text)
-    except ValueError:
-        st.warning("A job id has 32 hexadecimal digits, such as 01a2b3c4-….")
-        return
-    _read(config, job_id, "looked_up")
-
-
-def _read(config: ClientConfig, job_id: UUID, place: str) -> None:
-    known: Result | None = st.session_state.get(place)
-    try:
-        with results.connected(config) as client:
-            result = results.read(client, job_id, known.previews if known else ())
-    except ClientError as error:
-        _show_error(error)
-    else:
-        st.session_state[place] = result
-
-
-def _show_result(config: ClientConfig, place: str) -> None:
-    result: Result = st.session_state[place]
-    if result.job is None:
-        st.error("**None of these files can be judged.** Each card says why.")
-    elif result.finished:
-        st.html(cards.banner(result.job))
-    else:
-        st.info("**Not finished yet.** The photos are safe and will be judged.")
-        if st.button("Look again", key=f"again_{place}"):
-            _read(config, result.job.id, place)
-            st.rerun()
-    st.html(cards.grid(result.cards))
-    if result.job is not None:
-        st.caption(f"Job `{result.job.id}`, {result.job.created_at:%Y-%m-%d %H:%M:%S} UTC")
-    with st.container(horizontal=True):
-        if result.job is not None:
-            _download_button(result.job, place)
-        if place == "result" and st.button("Start over", key="start_over"):
-            _start_over()
-
-
-def _download_button(job: Job, place: str) -> None:
-    st.download_button(
-        "Download as JSON",
-        job.model_dump_json(indent=2),
-        file_name=f"job-{job.id}.json",
-        mime="application/json",
-        key=f"download_{place}",
-    )
-
-
-def _start_over() -> None:
-    for name in ("result", "fingerprint"):
-        st.session_state.pop(name, None)
-    st.session_state["form"] = st.session_state.get("form", 0) + 1
-    st.rerun()
-
-
-def _show_error(error: ClientError) -> None:
-    if isinstance(error, GatewayUnreachable):
-        st.error("**The gateway is not reachable.** Try again in a moment.")
-    elif isinstance(error, ProblemResponse) and error.refuses_key:
-        st.error("**The gateway refused this page's key.**")
-    elif isinstance(error, ProblemResponse) and error.status == 404:
-        st.warning("**There is no such job**, or it belongs to another tenant.")
-        return
-    elif isinstance(error, ProblemResponse):
-        st.error(f"**{error.problem.title}.**")
-    else:
-        st.error("**That did not work.**")
-    st.text(str(error))
-
-
 def _model_version() -> str | None:
     for place in ("result", "looked_up"):
         result: Result | None = st.session_state.get(place)
         for card in result.cards if result else []:
             if card.verdict is not None:
                 return card.verdict.model_version
-    return None
+    photo: PhotoResult | None = st.session_state.get(photo_tab.PLACE)
+    return photo.image.verdict.model_version if photo and photo.image.verdict else None
 
 
 main()

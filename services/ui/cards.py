@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from uuid import UUID
 
+from services.ui.links import photo_link
 from services.ui.words import WORDS, percent, what_to_do
 from shared.contracts.states import Label
-from shared.contracts.wire import Job, ListingVerdict, Verdict
+from shared.contracts.wire import Job, ListingVerdict, Review, Verdict
 
 STYLE = """<style>
 .apd-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:1rem}
@@ -45,6 +47,8 @@ class Card:
     verdict: Verdict | None = None
     error_detail: str | None = None
     error_code: str | None = None
+    image_id: UUID | None = None
+    review: Review | None = None
 
 
 def grid(cards: Sequence[Card]) -> str:
@@ -58,8 +62,24 @@ def _card(card: Card, *, with_view: bool) -> str:
     name = escape(card.name)
     return (
         f'<div class="apd-card">{_view(card) if with_view else ""}<div class="apd-body">'
-        f'<div class="apd-name" title="{name}">{name}</div>{_finding(card)}</div></div>'
+        f'<div class="apd-name" title="{name}">{name}</div>{_finding(card)}'
+        f"{_reviewed(card.review)}{_more(card)}</div></div>"
     )
+
+
+def _more(card: Card) -> str:
+    # A tab of its own: the session, and with it this page's result, stays as it is.
+    if card.image_id is None or card.verdict is None:
+        return ""
+    link = escape(photo_link(card.image_id))
+    return f'<a class="apd-small" href="{link}" target="_blank">Why, and review</a>'
+
+
+def _reviewed(review: Review | None) -> str:
+    if review is None:
+        return ""
+    label = WORDS[review.label].name
+    return f'<div class="apd-text">Reviewed by {escape(review.reviewer)}: {label}</div>'
 
 
 def _view(card: Card) -> str:

@@ -116,6 +116,8 @@ def _card(image: JobImage, preview: str | None) -> Card:
         verdict=image.verdict,
         error_detail=error.detail if error else _cancelled(image),
         error_code=error.code.value if error else None,
+        image_id=image.id,
+        review=image.review,
     )
 
 

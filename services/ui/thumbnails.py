@@ -5,20 +5,20 @@ import io
 
 from PIL import Image, ImageOps
 
-_SIDE_PX = 340
+SIDE_PX = 340
 # A header may promise any size: nothing larger is decoded for a preview.
 _MAX_PIXELS = 60_000_000
 
 
-def data_uri(photo: bytes) -> str | None:
-    """Return a JPEG preview of at most 340 px a side; None when the bytes cannot be shown."""
+def data_uri(photo: bytes, side_px: int = SIDE_PX) -> str | None:
+    """Return a JPEG preview of at most `side_px` a side; None when the bytes cannot be shown."""
     try:
         with Image.open(io.BytesIO(photo)) as image:
             if image.width * image.height > _MAX_PIXELS:
                 return None
-            image.draft("RGB", (_SIDE_PX, _SIDE_PX))
+            image.draft("RGB", (side_px, side_px))
             upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((_SIDE_PX, _SIDE_PX))
+            upright.thumbnail((side_px, side_px))
             buffer = io.BytesIO()
             _flattened(upright).save(buffer, "JPEG", quality=80)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

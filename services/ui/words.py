@@ -37,6 +37,26 @@ WORDS: dict[Label, LabelWords] = {
     ),
 }
 
+_KINDS = {
+    "c2pa": "C2PA manifest",
+    "digital_source_type": "IPTC digital source type",
+    "generator_parameters": "Generator's parameters",
+    "software": "Software",
+    "camera": "Camera",
+    "provenance": "Metadata",
+    "conclusion": "What decided",
+    "reencode": "Second look",
+}
+
+# How far a statement of the file can be believed.
+STRENGTHS = {
+    "signed_trusted": "signed, and the signer is trusted",
+    "signed": "signed, but anybody may be the signer",
+    "declared": "plain metadata: anybody can write or remove it",
+    "broken": "signed once, changed since",
+    "unread": "could not be read",
+}
+
 HOW_TO_READ = """
 **AI-generated**, **Real** and **Uncertain** are set by two thresholds that come with the model.
 The upper one is chosen so that few real photos are called AI-generated.
@@ -44,8 +64,13 @@ The upper one is chosen so that few real photos are called AI-generated.
 The **bar** is the calibrated probability that a generator made the photo: of many photos that
 show 90 %, about 90 in 100 are generated.
 
-A verdict is evidence, not proof. For an appeal, keep the job id and the model version.
+A verdict is evidence, not proof. For an appeal, download a photo's evidence.
 """
+
+
+def kind_words(kind: str) -> str:
+    """Return what an entry of a verdict's evidence was read from."""
+    return _KINDS.get(kind, kind.replace("_", " ").capitalize())
 
 
 def percent(probability: float) -> str:

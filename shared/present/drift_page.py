@@ -52,11 +52,15 @@ circle.before{fill:#b8c4d6}circle.now-dot{fill:#2f6fb3;fill-opacity:.7}circle.ne
 
 
 def report_page(
-    report: DriftReportDetail, scope: str, previews: Mapping[UUID, str] | None = None
+    report: DriftReportDetail,
+    scope: str,
+    previews: Mapping[UUID, str] | None = None,
+    ui_url: str | None = None,
 ) -> bytes:
     """Return the report as HTML in UTF-8.
 
-    `scope` says whose photos it is about; `previews` are data URIs of example photos.
+    `scope` says whose photos it is about; `previews` are data URIs of example photos;
+    `ui_url` is where the web page shows one photo, without it they link to the API.
     """
     title = f"Drift report: model {report.model_version}"
     head = el(
@@ -78,7 +82,7 @@ def report_page(
         mixes(report),
         segments(report),
         feature_space(report),
-        examples(report, previews or {}),
+        examples(report, previews or {}, ui_url),
         _notes(report),
     )
     return page(el("html", head, body, lang="en"))

@@ -165,20 +165,23 @@ def feature_space(report: DriftReportDetail) -> Element | None:
     )
 
 
-def examples(report: DriftReportDetail, previews: Mapping[UUID, str]) -> Element | None:
-    """Show the example photos; None without any."""
+def examples(
+    report: DriftReportDetail, previews: Mapping[UUID, str], ui_url: str | None
+) -> Element | None:
+    """Show the example photos, linked to the web page or else to the API; None without any."""
     if not report.examples:
         return None
     items = []
     for image_id in report.examples:
         uri = previews.get(image_id)
+        link = f"{ui_url}/?photo={image_id}" if ui_url else image_path(image_id)
         picture = el("img", src=uri, alt=f"photo {image_id}") if uri else None
-        items.append(el("li", el("a", picture, str(image_id), href=image_path(image_id))))
+        items.append(el("li", el("a", picture, str(image_id), href=link)))
     return el(
         "section",
         el("h2", "Example photos"),
         el("ul", *items, class_="photos"),
-        _hint("Links lead to the API: detector images get ID shows the same."),
+        None if ui_url else _hint("Links lead to the API: detector images get ID shows the same."),
     )
 
 

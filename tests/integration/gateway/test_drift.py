@@ -30,10 +30,10 @@ class Shop:
     """A tenant of one test with its client."""
 
     def __init__(self, gateway, name):
-        key = gateway.new_key(name, [Scope.JOBS_READ, Scope.JOBS_WRITE])
+        self.key = gateway.new_key(name, [Scope.JOBS_READ, Scope.JOBS_WRITE])
         self.name = name
         self.sessions = gateway.sessions
-        self.client = gateway.client(key)
+        self.client = gateway.client(self.key)
         with gateway.sessions.begin() as session:
             self.tenant = get_or_create_tenant(session, name)
 
@@ -267,3 +267,14 @@ def test_examples_have_previews_of_the_tenants_own_photos_only(gateway, shop, cl
     previews = [value for name, value in page.attributes if name == "src"]
     assert len(previews) == 1
     assert previews[0].startswith("data:image/jpeg;base64,")
+
+
+def test_examples_lead_to_the_web_page_where_it_is_known(shop, start_gateway):
+    example = str(uuid4())
+    report = shop.check(**DRIFTED, examples=[example])
+    address = "https://photos.example.com/"
+    with start_gateway(gateway_ui_url=address) as own, own.client(shop.key) as client:
+        page = Page(client.get(f"/drift/reports/{report}/html").text)
+    hrefs = [value for name, value in page.attributes if name == "href"]
+    assert hrefs == [f"{address}?photo={example}"]
+    assert not [text for text in page.text if "Links lead to the API" in text]

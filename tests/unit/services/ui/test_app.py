@@ -59,7 +59,7 @@ def side_bar(at: AppTest) -> str:
 def test_the_empty_page_offers_upload_samples_and_lookup(gateway: FakeGateway, page: Page) -> None:
     at = page()
     assert not at.exception
-    assert [tab.label for tab in at.tabs] == ["New check", "Look up a job"]
+    assert [tab.label for tab in at.tabs] == ["New check", "Look up a job", "Look up a photo"]
     assert "Try 14 sample photos" in [button.label for button in at.button]
     assert "Ready" in side_bar(at)
     assert gateway.count("POST", "/jobs") == 0
