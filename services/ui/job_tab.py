@@ -15,9 +15,12 @@ from shared.contracts.wire import Job
 def show(config: ClientConfig) -> None:
     """Draw the tab; opens the job that the page's address names."""
     if linked := links.newly_linked(links.JOB):
+        st.session_state["job_id"] = linked
         _look_up(config, linked)
     with st.form("lookup", border=False):
-        text = st.text_input("Job id", placeholder="01a2b3c4-…", max_chars=64)
+        text = st.text_input(
+            "Job id", placeholder="01a2b3c4-…", max_chars=links.LONGEST, key="job_id"
+        )
         asked = st.form_submit_button("Show job")
     if asked:
         _look_up(config, text.strip())

@@ -6,11 +6,13 @@ import streamlit as st
 
 JOB = "job"
 PHOTO = "photo"
+# Characters of an id's field.
+LONGEST = 64
 
 
 def newly_linked(name: str) -> str | None:
     """Return what the address names, once a session; afterwards the page is where people go."""
-    linked = st.query_params.get(name)
+    linked = st.query_params.get(name, "")[:LONGEST]
     if not linked or st.session_state.get(f"opened_{name}") == linked:
         return None
     st.session_state[f"opened_{name}"] = linked

@@ -22,9 +22,12 @@ PLACE = "looked_up_photo"
 def show(config: ClientConfig) -> None:
     """Draw the tab; opens the photo that the page's address names."""
     if linked := links.newly_linked(links.PHOTO):
+        st.session_state["photo_id"] = linked
         _look_up(config, linked)
     with st.form("lookup_photo", border=False):
-        text = st.text_input("Photo id", placeholder="01a2b3c4-…", max_chars=64)
+        text = st.text_input(
+            "Photo id", placeholder="01a2b3c4-…", max_chars=links.LONGEST, key="photo_id"
+        )
         asked = st.form_submit_button("Show photo")
     if asked:
         _look_up(config, text.strip())

@@ -88,6 +88,7 @@ def test_a_photo_shows_why_and_takes_a_review_that_its_job_shows(judged: tuple[s
     job, photo = judged
     at = opened(photo=photo)
     shown = html(at)
+    assert at.text_input(key="photo_id").value == photo
     assert shown.count("<figure><img src=") == 2, "the photo and its heatmap"
     assert "Real below" in shown
     assert hashlib.sha256(samples()[0][1]).hexdigest() in shown
