@@ -21,14 +21,14 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt Makefile
 	@echo "Installing the services (once) ..."
-	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,cli,ui,local]'
+	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,drift,cli,ui,local]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt Makefile
 	@echo "Installing torch and the development tools (once) ..."
-	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,training,cli,ui,local,mlflow,dev]'
+	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,drift,training,cli,ui,local,mlflow,dev]'
 	@touch $@
 
 install: $(VENV)/.run ## Install what running the services needs
