@@ -14,6 +14,9 @@ INSTALL := $(PIP) install -qq --constraint constraints.txt
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The extras of everything that `make demo` and `make up` start.
+SERVICES := gateway,ingest,webhooks,worker-cpu,drift,cli,ui,local
+
 # A stamp a group: a second run sees that nothing changed and installs nothing.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,12 +26,12 @@ $(VENV)/.python:
 
 $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt Makefile
 	@echo "Installing the services (once) ..."
-	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,drift,cli,ui,local]'
+	$(INSTALL) --editable '.[$(SERVICES)]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt Makefile
 	@echo "Installing torch and the development tools (once) ..."
-	$(INSTALL) --editable '.[gateway,ingest,webhooks,worker-cpu,drift,training,cli,ui,local,mlflow,dev]'
+	$(INSTALL) --editable '.[$(SERVICES),training,mlflow,dev]'
 	@touch $@
 
 install: $(VENV)/.run ## Install what running the services needs

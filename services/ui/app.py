@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from services.ui import job_tab, links, photo_tab, results, sidebar
+from services.ui import job_tab, photo_tab, results, sidebar
 from services.ui.errors import show_error
 from services.ui.photo_result import PhotoResult
 from services.ui.results import Result, Upload
 from services.ui.sample_photos import SamplePhoto, load_samples
 from shared.client.config import ClientConfig, load_client_config
 from shared.client.errors import ClientError, ClientNotConfigured
+from shared.contracts import page_links
 
 MAX_PHOTOS = 64
 _CHECK, _JOB, _PHOTO = "New check", "Look up a job", "Look up a photo"
@@ -42,7 +43,7 @@ def main() -> None:
 def _first_tab() -> str:
     """Return the tab that the address led to. It stays: another would draw the tabs anew."""
     linked = st.query_params
-    led_to = _PHOTO if links.PHOTO in linked else _JOB if links.JOB in linked else _CHECK
+    led_to = _PHOTO if page_links.PHOTO in linked else _JOB if page_links.JOB in linked else _CHECK
     return str(st.session_state.setdefault("first_tab", led_to))
 
 
@@ -132,7 +133,7 @@ def _fingerprint(uploads: Sequence[Upload], listing_id: str, category: str) -> s
 
 
 def _model_version() -> str | None:
-    for place in ("result", "looked_up"):
+    for place in ("result", job_tab.PLACE):
         result: Result | None = st.session_state.get(place)
         for card in result.cards if result else []:
             if card.verdict is not None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from html import escape
 from uuid import UUID
 
-from services.ui.links import photo_link
 from services.ui.words import WORDS, percent, what_to_do
+from shared.contracts.page_links import photo_link
 from shared.contracts.states import Label
 from shared.contracts.wire import Job, ListingVerdict, Review, Verdict
 
-STYLE = """<style>
+_STYLE = """<style>
 .apd-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:1rem}
 .apd-card{border:1px solid rgba(128,128,128,.28);border-radius:.6rem;overflow:hidden;
  display:flex;flex-direction:column;background:rgba(128,128,128,.04)}
@@ -55,7 +55,7 @@ def grid(cards: Sequence[Card]) -> str:
     """Return the photos as a grid of cards; without any preview, no room is kept for them."""
     views = any(card.preview for card in cards)
     shown = "".join(_card(card, with_view=views) for card in cards)
-    return f'{STYLE}<div class="apd-grid">{shown}</div>'
+    return f'{_STYLE}<div class="apd-grid">{shown}</div>'
 
 
 def _card(card: Card, *, with_view: bool) -> str:
@@ -118,20 +118,19 @@ def _judged(verdict: Verdict) -> str:
 def banner(job: Job) -> str:
     """Return the verdict of all photos taken together, with the counts."""
     verdict = job.verdict
-    tone = WORDS[verdict.label].tone if verdict else "none"
-    listing = f"Listing {escape(job.listing_id)}" if job.listing_id else "All photos together"
+    listing = f"Listing {job.listing_id}" if job.listing_id else "All photos together"
+    body = f"<div>{escape(counts(job))}</div>{_reason(verdict)}"
+    return framed(verdict.label if verdict else None, listing, body)
+
+
+def framed(label: Label | None, subject: str, body: str) -> str:
+    """Return a frame in the colour of `label` that begins with it; `body` is markup."""
+    words = WORDS[label] if label else None
+    tone, headline = (words.tone, f"{words.sign} {words.name}") if words else ("none", "No verdict")
     return (
-        f'{STYLE}<div class="apd-banner apd-edge-{tone}">'
-        f'<div class="apd-small">{listing}</div><h3>{escape(_headline(verdict))}</h3>'
-        f"<div>{escape(counts(job))}</div>{_reason(verdict)}</div>"
+        f'{_STYLE}<div class="apd-banner apd-edge-{tone}">'
+        f'<div class="apd-small">{escape(subject)}</div><h3>{escape(headline)}</h3>{body}</div>'
     )
-
-
-def _headline(verdict: ListingVerdict | None) -> str:
-    if verdict is None:
-        return "No verdict"
-    words = WORDS[verdict.label]
-    return f"{words.sign} {words.name}"
 
 
 def _reason(verdict: ListingVerdict | None) -> str:

@@ -4,41 +4,25 @@ from uuid import UUID
 
 import streamlit as st
 
-from services.ui import cards, links, results
+from services.ui import cards, lookup, results
 from services.ui.errors import show_error
 from services.ui.results import Result
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
+from shared.contracts.page_links import JOB
 from shared.contracts.wire import Job
+
+# Where the session keeps the Result that was looked up.
+PLACE = "looked_up"
 
 
 def show(config: ClientConfig) -> None:
     """Draw the tab; opens the job that the page's address names."""
-    if linked := links.newly_linked(links.JOB):
-        st.session_state["job_id"] = linked
-        _look_up(config, linked)
-    with st.form("lookup", border=False):
-        text = st.text_input(
-            "Job id", placeholder="01a2b3c4-…", max_chars=links.LONGEST, key="job_id"
-        )
-        asked = st.form_submit_button("Show job")
-    if asked:
-        _look_up(config, text.strip())
-    if "looked_up" in st.session_state:
-        show_result(config, "looked_up")
-    elif not asked:
-        st.caption("The id is shown under every result, and `detector submit --no-wait` prints it.")
-
-
-def _look_up(config: ClientConfig, text: str) -> None:
-    st.session_state.pop("looked_up", None)
-    try:
-        job_id = UUID(text)
-    except ValueError:
-        st.warning("A job id has 32 hexadecimal digits, such as 01a2b3c4-….")
-        return
-    links.set_link(links.JOB, job_id)
-    _read(config, job_id, "looked_up")
+    hint = "The id is shown under every result, and `detector submit --no-wait` prints it."
+    if job_id := lookup.asked_for(JOB, PLACE, hint):
+        _read(config, job_id, PLACE)
+    if PLACE in st.session_state:
+        show_result(config, PLACE)
 
 
 def _read(config: ClientConfig, job_id: UUID, place: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from services.ui.cards import STYLE
+from services.ui.cards import framed
 from services.ui.photo_result import Pictures
 from services.ui.words import STRENGTHS, WORDS, kind_words, percent, what_to_do
 from shared.contracts.states import Label
@@ -29,22 +29,9 @@ _STYLE = """<style>
 
 
 def banner(image: ImageDetail) -> str:
-    """Return what counts for the photo, and the scale that it stands on."""
-    verdict = image.verdict
-    tone = WORDS[image.label].tone if image.label else "none"
-    return (
-        f'{STYLE}{_STYLE}<div class="apd-banner apd-edge-{tone}">'
-        f'<div class="apd-small">{escape(image.filename)}</div>'
-        f"<h3>{escape(_headline(image))}</h3>{_reviewed(image.review)}"
-        f"{_scale(verdict) if verdict else _why_none(image)}</div>"
-    )
-
-
-def _headline(image: ImageDetail) -> str:
-    if image.label is None:
-        return "No verdict"
-    words = WORDS[image.label]
-    return f"{words.sign} {words.name}"
+    """Return what counts for the photo, its scale, and the style of all that is below it."""
+    finding = _scale(image.verdict) if image.verdict else _why_none(image)
+    return _STYLE + framed(image.label, image.filename, _reviewed(image.review) + finding)
 
 
 def _reviewed(review: Review | None) -> str:
@@ -64,10 +51,9 @@ def _why_none(image: ImageDetail) -> str:
 def _scale(verdict: Verdict) -> str:
     """Return the probability as a mark on the three ranges of labels."""
     shown = escape(percent(verdict.probability))
-    text = f"<div>Probability of AI: <strong>{shown}</strong>. {_thresholds(verdict)}</div>"
     bounds = _bounds(verdict)
     if bounds is None:
-        return text
+        return f"<div>Probability of AI: <strong>{shown}</strong>.</div>"
     low, high = bounds
     parts = ((Label.REAL, low), (Label.UNCERTAIN, high - low), (Label.AI_GENERATED, 1 - high))
     ranges = "".join(
@@ -75,7 +61,10 @@ def _scale(verdict: Verdict) -> str:
         for label, share in parts
     )
     mark = f'<i style="left:calc({verdict.probability * 100:.2f}% - 1px)"></i>'
-    return f'{text}<div class="apd-scale">{ranges}{mark}</div>'
+    return (
+        f"<div>Probability of AI: <strong>{shown}</strong>. {_thresholds(verdict, low, high)}</div>"
+        f'<div class="apd-scale">{ranges}{mark}</div>'
+    )
 
 
 def _bounds(verdict: Verdict) -> tuple[float, float] | None:
@@ -88,18 +77,16 @@ def _bounds(verdict: Verdict) -> tuple[float, float] | None:
     return (low, high) if 0 <= low <= high <= 1 else None
 
 
-def _thresholds(verdict: Verdict) -> str:
-    bounds = _bounds(verdict)
-    if bounds is None:
-        return ""
-    low, high = (escape(percent(bound)) for bound in bounds)
+def _thresholds(verdict: Verdict, low: float, high: float) -> str:
     budget = verdict.judged_with.get("false_accusation_budget")
     chosen = (
         f" The upper one was chosen to accuse at most {budget:.1%} of real photos."
         if isinstance(budget, int | float)
         else ""
     )
-    return f"Real below {low}, AI-generated above {high}, uncertain between.{chosen}"
+    return escape(
+        f"Real below {percent(low)}, AI-generated above {percent(high)}, uncertain between.{chosen}"
+    )
 
 
 def pictures(shown: Pictures) -> str:
@@ -126,11 +113,11 @@ def evidence(verdict: Verdict) -> str:
     """Return what stands beside the pixels: metadata, and the look at a re-encoded copy."""
     if not verdict.evidence:
         return (
-            f'{_STYLE}<div class="apd-text">The file says nothing of its origin: the pixels alone'
+            '<div class="apd-text">The file says nothing of its origin: the pixels alone'
             " decided.</div>"
         )
     items = "".join(f"<li>{_entry(entry)}</li>" for entry in verdict.evidence)
-    return f'{_STYLE}<ul class="apd-list">{items}</ul>'
+    return f'<ul class="apd-list">{items}</ul>'
 
 
 def _entry(entry: Mapping[str, Any]) -> str:
@@ -167,7 +154,7 @@ def facts(image: ImageDetail) -> str:
     cells = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows if value
     )
-    return f'{_STYLE}<table class="apd-facts">{cells}</table>'
+    return f'<table class="apd-facts">{cells}</table>'
 
 
 def _judged(verdict: JudgedVerdict) -> str:
@@ -182,4 +169,4 @@ def reviews(found: Sequence[Review]) -> str:
         f" {each.created_at:%Y-%m-%d %H:%M} UTC: {escape(each.reason)}</li>"
         for each in found
     )
-    return f'{_STYLE}<ul class="apd-list">{items}</ul>'
+    return f'<ul class="apd-list">{items}</ul>'

@@ -5,13 +5,14 @@ from uuid import UUID
 
 import streamlit as st
 
-from services.ui import links, photo_facts
+from services.ui import lookup, photo_facts
 from services.ui.errors import show_error
 from services.ui.photo_result import PhotoResult, read_photo
 from services.ui.results import connected
 from services.ui.words import WORDS
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
+from shared.contracts.page_links import PHOTO
 from shared.contracts.states import TERMINAL_IMAGE, Label
 from shared.contracts.wire_images import FeedbackRequest
 
@@ -21,31 +22,11 @@ PLACE = "looked_up_photo"
 
 def show(config: ClientConfig) -> None:
     """Draw the tab; opens the photo that the page's address names."""
-    if linked := links.newly_linked(links.PHOTO):
-        st.session_state["photo_id"] = linked
-        _look_up(config, linked)
-    with st.form("lookup_photo", border=False):
-        text = st.text_input(
-            "Photo id", placeholder="01a2b3c4-…", max_chars=links.LONGEST, key="photo_id"
-        )
-        asked = st.form_submit_button("Show photo")
-    if asked:
-        _look_up(config, text.strip())
+    hint = "`Why, and review` under a photo leads here; the id is `images[].id` of a job."
+    if image_id := lookup.asked_for(PHOTO, PLACE, hint):
+        _read(config, image_id)
     if PLACE in st.session_state:
         _show_photo(config, st.session_state[PLACE])
-    elif not asked and not linked:
-        st.caption("`Why, and review` under a photo leads here; the id is `images[].id` of a job.")
-
-
-def _look_up(config: ClientConfig, text: str) -> None:
-    st.session_state.pop(PLACE, None)
-    try:
-        image_id = UUID(text)
-    except ValueError:
-        st.warning("A photo id has 32 hexadecimal digits, such as 01a2b3c4-….")
-        return
-    links.set_link(links.PHOTO, image_id)
-    _read(config, image_id)
 
 
 def _read(config: ClientConfig, image_id: UUID) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 from xml.etree.ElementTree import Element
 
 from shared.contracts.drift import SegmentShift, Statistic
+from shared.contracts.page_links import photo_link
 from shared.contracts.wire_drift import DriftReportDetail
 from shared.present.drift_words import (
     CAUSE_ADVICE,
@@ -174,7 +175,7 @@ def examples(
     items = []
     for image_id in report.examples:
         uri = previews.get(image_id)
-        link = f"{ui_url}/?photo={image_id}" if ui_url else image_path(image_id)
+        link = photo_link(image_id, f"{ui_url}/") if ui_url else image_path(image_id)
         picture = el("img", src=uri, alt=f"photo {image_id}") if uri else None
         items.append(el("li", el("a", picture, str(image_id), href=link)))
     return el(
