@@ -109,7 +109,7 @@ def main() -> None:
     rows = split_rows(read_manifest(dataset, config.data.extra_manifests), config.data).validation
     predictor = openvino_predictor(package.openvino_xml)
     tiers = config.calibration.tiers
-    logits = [score(rows, tier, predictor, package.manifest.preprocess, 16) for tier in tiers]
+    logits = [score(rows, tier, predictor, package.manifest.one_image, 16) for tier in tiers]
     families = [row.family for row in rows] * len(tiers)
     table = compare(np.tile(labels_of(rows), len(tiers)), np.concatenate(logits), families)
     lines = ["| calibration | ECE | ECE by source | log loss |", "|---|---|---|---|"]

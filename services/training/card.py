@@ -60,7 +60,7 @@ def model_card(manifest: ModelManifest, report: dict[str, Any]) -> str:
 
 def _heading(manifest: ModelManifest) -> str:
     training = manifest.training
-    spec = manifest.preprocess
+    spec = manifest.one_image
     return f"""\
 # {manifest.name} {manifest.version}
 

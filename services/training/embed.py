@@ -40,7 +40,7 @@ def embed_package(
     """
     found = load_package(folder)
     rows = _validation(found, dataset)
-    manifest, spec = found.manifest, found.manifest.preprocess
+    manifest, spec = found.manifest, found.manifest.one_image
     halves = load_file(found.weights)
     take_projection(halves)
     shown = rows[:: max(1, len(rows) // _PARITY_PHOTOS)]
@@ -53,7 +53,7 @@ def embed_package(
         exported = write(
             manifest.architecture,
             halves,
-            manifest.normalization,
+            manifest.one_normalization,
             spec,
             np.stack([preprocess(row.path.read_bytes(), spec) for row in shown]),
             directory,

@@ -68,7 +68,7 @@ def photos_package(folder: Path, dataset: Path, output: Path | None = None) -> M
         written = write_evaluation_photos(
             splits,
             found.openvino_xml,
-            found.manifest.preprocess,
+            found.manifest.one_image,
             rules_of(found.manifest),
             directory,
         )

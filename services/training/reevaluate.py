@@ -63,7 +63,7 @@ def reevaluate(
     evaluation = evaluate(
         splits.test,
         predictor,
-        manifest.preprocess,
+        manifest.one_image,
         rule,
         config.evaluation,
         config.seed,
@@ -80,7 +80,7 @@ def reevaluate(
     if peers:
         report["peers"] = compare(evaluation, merged(peers), dataset)
     if validation:
-        calibrated = calibrate_on(splits.validation, predictor, manifest.preprocess, config, say)
+        calibrated = calibrate_on(splits.validation, predictor, manifest.one_image, config, say)
         report["validation"] = calibrated.numbers
     return found, report
 

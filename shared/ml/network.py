@@ -266,7 +266,7 @@ def load_detector(package: ModelPackage, device: str = "cpu") -> Detector:
         backbone.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise PackageError(f"{package.weights} does not fit {manifest.architecture}") from error
-    detector = Detector(backbone, manifest.normalization, projection).eval().to(device)
+    detector = Detector(backbone, manifest.one_normalization, projection).eval().to(device)
     return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -5,6 +5,8 @@ Thread-safe: no Pillow global is set or relied upon, so a service may call it fr
 
 import io
 import struct
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,11 @@ from PIL import (
 
 from shared.ml.errors import UnreadableImage
 from shared.ml.header import ImageFormat, read_header
-from shared.ml.spec import PreprocessSpec
+from shared.ml.spec import PreprocessSpec, StackSpec
+from shared.ml.stack import Stack, stack_of
 
 UInt8Array = NDArray[np.uint8]
+_T = TypeVar("_T")
 
 # Refused from the header, before decoding. A 50-megapixel photo decodes to 150 MB.
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -56,20 +60,37 @@ _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
 
 
 def preprocess(
-    data: bytes, spec: PreprocessSpec, max_pixels: int = DEFAULT_MAX_PIXELS
+    data: bytes, spec: PreprocessSpec | StackSpec, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> UInt8Array:
-    """Turn an encoded photo into model input: uint8 RGB `[spec.height, spec.width, 3]`.
+    """Turn an encoded photo into model input: uint8 RGB of `spec.shape`.
 
     Args:
         data: a JPEG, PNG, WebP, GIF or AVIF file; of an animation the first frame counts.
-        spec: the model package's preprocess spec.
+        spec: the model package's preprocess spec: one image `[height, width, 3]`, or a view and
+            tiles `[1 + tiles, size, size, 3]` (see `shared.ml.stack`).
         max_pixels: a larger width times height is refused from the header.
 
     Raises:
         UnreadableImage: with code `empty_file`, `unsupported_type`, `too_many_pixels`,
             `truncated_image` or `unreadable_image`.
     """
+    if isinstance(spec, StackSpec):
+        return stack(data, spec, max_pixels).pixels
     return crop_or_pad(decode(data, spec.resize_short, max_pixels), spec.height, spec.width)
+
+
+def stack(data: bytes, spec: StackSpec, max_pixels: int = DEFAULT_MAX_PIXELS) -> Stack:
+    """Decode a photo and cut view and tiles out of it. Raises as `preprocess` does."""
+
+    def cut(rgb: Image.Image, orientation: int) -> Stack:
+        return stack_of(_upright(rgb, orientation), spec)
+
+    return _decoded(data, max_pixels, cut)
+
+
+def upright(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """Decode a photo to an upright RGB image. Raises as `preprocess` does."""
+    return _decoded(data, max_pixels, _upright)
 
 
 def decode(data: bytes, resize_short: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> UInt8Array:
@@ -77,6 +98,15 @@ def decode(data: bytes, resize_short: int, max_pixels: int = DEFAULT_MAX_PIXELS)
 
     Returns uint8 RGB `[H, W, 3]`; transparency becomes white. Raises as `preprocess` does.
     """
+
+    def small(rgb: Image.Image, orientation: int) -> UInt8Array:
+        return np.array(_upright(shrink(rgb, resize_short), orientation), dtype=np.uint8)
+
+    return _decoded(data, max_pixels, small)
+
+
+def _decoded(data: bytes, max_pixels: int, use: Callable[[Image.Image, int], _T]) -> _T:
+    """Return what `use` makes of the decoded RGB photo and its EXIF orientation."""
     header = read_header(data)
     if header.pixels > max_pixels:
         raise UnreadableImage(
@@ -86,15 +116,15 @@ def decode(data: bytes, resize_short: int, max_pixels: int = DEFAULT_MAX_PIXELS)
     try:
         with _PLUGINS[header.format](io.BytesIO(data)) as image:
             image.load()
-            orientation = exif_orientation(image.info.get("exif", b""))
-            rgb = shrink(_to_rgb(image), resize_short)
+            return use(_to_rgb(image), exif_orientation(image.info.get("exif", b"")))
     except MemoryError:
         raise  # the machine's trouble, not the photo's: worth another attempt
     except Exception as error:  # decoders raise nearly any type on hostile bytes
         raise _fault(error, data, header.format) from error
-    if orientation in _TRANSPOSE:
-        rgb = rgb.transpose(_TRANSPOSE[orientation])
-    return np.array(rgb, dtype=np.uint8)
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else image
 
 
 def shrink(image: Image.Image, resize_short: int) -> Image.Image:

@@ -7,7 +7,6 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MANIFEST_NAME = "model.json"
-SCHEMA_VERSION: Literal[1] = 1
 
 
 class Frozen(BaseModel):
@@ -27,6 +26,30 @@ class PreprocessSpec(Frozen):
     crop: Literal["center"] = "center"
     pad: Literal["reflect"] = "reflect"
     interpolation: Literal["lanczos"] = "lanczos"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input of one photo: `(height, width, 3)`."""
+        return (self.height, self.width, 3)
+
+
+class StackSpec(Frozen):
+    """Second edition of the input: a view and native tiles; see `shared.ml.stack`."""
+
+    edition: Literal[2] = 2
+    # Side of the view and of every tile, pixels.
+    size: int = Field(default=224, ge=32, le=1024)
+    # Tiles of every photo.
+    tiles: int = Field(default=4, ge=1, le=16)
+    # Candidates for tiles along one side of the photo at most.
+    grid: int = Field(default=6, ge=1, le=16)
+    # A longer side is brought down to this before tiles are cut (LANCZOS), pixels.
+    max_long: int = Field(default=1600, ge=224, le=8192)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input of one photo: `(1 + tiles, size, size, 3)`."""
+        return (1 + self.tiles, self.size, self.size, 3)
 
 
 class Normalization(Frozen):
@@ -104,11 +127,15 @@ class FileEntry(Frozen):
 
 
 class PackageFiles(Frozen):
-    """The same network twice: weights for torch, and the graph with them for OpenVINO."""
+    """Files of the package as a whole.
 
-    weights: FileEntry
-    openvino_xml: FileEntry
-    openvino_bin: FileEntry
+    A package of one network has it twice: weights for torch, and the graph with them for OpenVINO.
+    One of members names its weights with each member, and has none here.
+    """
+
+    weights: FileEntry | None = None
+    openvino_xml: FileEntry | None = None
+    openvino_bin: FileEntry | None = None
     # Every number of the evaluation, per tier and per source.
     evaluation: FileEntry
     # The photos behind them one by one; absent in packages made before it.
@@ -131,19 +158,74 @@ class TrainingRecord(Frozen):
     config: dict[str, object] = Field(default_factory=dict)
 
 
-class ModelManifest(Frozen):
-    """One model version. Written by the training pipeline, read by every worker."""
+class Trunk(Frozen):
+    """The frozen first blocks of the view's network, which releases share.
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    Stored once, named by its hash: see `shared.ml.members.trunks`. Its file also holds the
+    projection that makes the embedding, so embeddings of all releases on one trunk compare.
+    """
+
+    # A timm name, and how many of its blocks the file holds.
+    architecture: str
+    blocks: int = Field(ge=1)
+    file: FileEntry
+    embedding: EmbeddingSpec
+
+
+class Member(Frozen):
+    """One network of a package of members."""
+
+    name: Literal["view", "tiles"]
+    # A timm name; with `+statistics` behind it, the head of `shared.ml.statistics`.
+    architecture: str
+    # What it reads of `StackSpec`'s array: the view, or every tile (its logit is their mean).
+    input: Literal["view", "tiles"]
+    normalization: Normalization
+    # The package's logit is the sum of weight x logit over the members.
+    weight: float
+    # Its logit counts within plus or minus this.
+    limit: float = Field(gt=0)
+    # What it was measured at; an engine takes no other.
+    precisions: tuple[Literal["f32", "bf16", "int8", "f16"], ...] = ("f32",)
+    weights: FileEntry
+
+
+class Cascade(Frozen):
+    """Where the tiles are not looked at, as they cannot change the label at any operating point.
+
+    On the view's logit: below `below` or above `above` the tiles' logit counts as
+    clip(slope x view + intercept, +-limit).
+    """
+
+    below: float
+    above: float
+    slope: float
+    intercept: float
+    # Share of the calibration's photos that the tiles were looked at for.
+    share: float = Field(ge=0, le=1)
+
+
+class ModelManifest(Frozen):
+    """One model version. Written by the training pipeline, read by every worker.
+
+    Schema 1 is one network over one crop; schema 2 is `members` over a view and tiles.
+    """
+
+    schema_version: Literal[1, 2] = 1
     name: str = Field(min_length=1)
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    # See `shared.ml.network.build_backbone`.
+    # See `shared.ml.network.build_backbone`; of a package of members, their names joined by `&`.
     architecture: str
     created_at: datetime
     # Index 0 is probability 0, index 1 is probability 1.
     labels: tuple[Literal["real"], Literal["ai_generated"]] = ("real", "ai_generated")
-    preprocess: PreprocessSpec
-    normalization: Normalization
+    preprocess: PreprocessSpec | StackSpec
+    # None in a package of members: each has its own.
+    normalization: Normalization | None = None
+    # Empty in a package of one network.
+    members: tuple[Member, ...] = ()
+    trunk: Trunk | None = None
+    cascade: Cascade | None = None
     calibration: Calibration
     thresholds: Thresholds
     # Absent: every photo is judged once.
@@ -156,6 +238,41 @@ class ModelManifest(Frozen):
     training: TrainingRecord
     # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.
     metrics: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        whole = self.files.weights, self.files.openvino_xml, self.files.openvino_bin
+        if self.members:
+            if self.trunk is None or not isinstance(self.preprocess, StackSpec):
+                raise ValueError("a package of members needs a trunk and a view with tiles")
+            if {member.name for member in self.members} != {"view", "tiles"}:
+                raise ValueError("a package of members has a view and tiles, each once")
+        elif None in whole or self.normalization is None:
+            raise ValueError("a package of one network needs its files and its normalization")
+        elif not isinstance(self.preprocess, PreprocessSpec):
+            raise ValueError("a package of one network takes one image")
+        return self
+
+    @property
+    def one_image(self) -> PreprocessSpec:
+        """The input of a package of one network. Raises ValueError for one of members."""
+        if not isinstance(self.preprocess, PreprocessSpec):
+            raise ValueError(f"model {self.version} is a package of members")  # noqa: TRY004
+        return self.preprocess
+
+    @property
+    def one_normalization(self) -> Normalization:
+        """The normalization of a package of one network. Raises ValueError for one of members."""
+        if self.normalization is None:
+            raise ValueError(f"model {self.version} is a package of members")
+        return self.normalization
+
+    def member(self, name: Literal["view", "tiles"]) -> Member:
+        """Return the member of that name. Raises ValueError for a package of one network."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise ValueError(f"model {self.version} has no member {name}")
 
     def at_budget(self, budget: float) -> "ModelManifest":
         """Return this manifest with the thresholds and second look for `budget`.

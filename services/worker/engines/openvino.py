@@ -27,7 +27,7 @@ class OpenVinoEngine:
             config["INFERENCE_NUM_THREADS"] = threads
         model = core.read_model(package.openvino_xml, package.openvino_bin)
         spec = package.manifest.preprocess
-        self._shape = (spec.height, spec.width, 3)
+        self._shape = spec.shape
         self._requests: dict[int, ov.InferRequest] = {}
         for size in {1, self.batch_size}:
             model.reshape([size, *self._shape])

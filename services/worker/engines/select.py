@@ -26,7 +26,7 @@ def load_engine(package: ModelPackage, settings: WorkerSettings) -> Engine:
     engine = _load(choice, package, settings)
     spec = package.manifest.preprocess
     for count in sorted({1, engine.batch_size}):
-        engine.predict(np.zeros((count, spec.height, spec.width, 3), np.uint8))
+        engine.predict(np.zeros((count, *spec.shape), np.uint8))
     return engine
 
 

@@ -25,7 +25,7 @@ class TorchEngine:
         self._network = load_detector(package, str(self._device))
         spec = package.manifest.preprocess
         self._staging = torch.zeros(
-            (_bucket(self.batch_size), spec.height, spec.width, 3),
+            (_bucket(self.batch_size), *spec.shape),
             dtype=torch.uint8,
             pin_memory=self._device.type == "cuda",
         )

@@ -1,0 +1,146 @@
+"""The training store: every photo decoded once, as the arrays that the networks take.
+
+A folder outside the work tree with `stacks.npy`, uint8 `[N, V, 1 + K, S, S, 3]`, memory-mapped,
+and `rows.csv`, one line a photo in the same order. V versions of a photo: as it is kept, and
+degraded (`services.training.eyes.degrade`). A run that was stopped goes on where it ended.
+"""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.training.errors import TrainingError
+from services.training.eyes.degrade import degraded, kept
+from shared.ml.preprocess import stack, upright
+from shared.ml.spec import StackSpec
+
+STACKS, DONE, ROWS = "stacks.npy", "done.npy", "rows.csv"
+VERSIONS = ("kept", "degraded")
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo of the store: where its bytes are, and whose it is."""
+
+    sha256: str
+    path: Path
+    label: int
+    split: str
+    # A source is a repository.
+    repository: str
+    generator: str
+    category: str
+    group: str
+    # Of the original, pixels; of the view where the original is missing.
+    width: int
+    height: int
+    is_original: bool
+
+
+def choose_items(
+    manifest: Path, dataset: Path, originals: Path, cap: int, splits: Sequence[str]
+) -> list[Item]:
+    """Return at most `cap` photos of each repository, class and split, originals first.
+
+    Raises TrainingError when the manifest cannot be read.
+    """
+    try:
+        with manifest.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise TrainingError(f"the manifest {manifest} cannot be read: {error}") from error
+    items = [_item(row, dataset, originals) for row in rows if row["split"] in splits]
+    items = [item for item in items if item.path.is_file()]
+    items.sort(key=lambda item: (not item.is_original, item.sha256))
+    counts: Counter[tuple[str, int, str]] = Counter()
+    chosen = []
+    for item in items:
+        key = (item.repository, item.label, item.split)
+        counts[key] += 1
+        if counts[key] <= cap:
+            chosen.append(item)
+    return sorted(chosen, key=lambda item: item.sha256)
+
+
+def _item(row: dict[str, str], dataset: Path, originals: Path) -> Item:
+    digest = row["source_sha256"]
+    original = originals / digest[:2] / digest
+    found = bool(digest) and original.is_file()
+    sizes = ("source_width", "source_height") if found else ("width", "height")
+    width, height = (int(row[name] or 0) for name in sizes)
+    return Item(
+        sha256=row["sha256"],
+        path=original if found else dataset / row["file"],
+        label=int(row["label"] == "ai_generated"),
+        split=row["split"],
+        repository=row["source_repo"] or row["group"],
+        generator=row["generator"],
+        category=row["category"],
+        group=row["group"],
+        width=width,
+        height=height,
+        is_original=found,
+    )
+
+
+def build(
+    items: Sequence[Item],
+    folder: Path,
+    spec: StackSpec,
+    workers: int = 2,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Decode `items` into `folder`; what is there already for the same items stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = json.dumps({"spec": spec.model_dump(), "items": [item.sha256 for item in items]})
+    mark = folder / "items.sha256"
+    digest = hashlib.sha256(described.encode()).hexdigest()
+    fresh = not mark.exists() or mark.read_text(encoding="utf-8") != digest
+    shape = (len(items), len(VERSIONS), *spec.shape)
+    mode = "w+" if fresh else "r+"
+    stacks = np.lib.format.open_memmap(folder / STACKS, mode, np.uint8, shape if fresh else None)
+    done = np.lib.format.open_memmap(
+        folder / DONE, mode, np.bool_, (len(items),) if fresh else None
+    )
+    _write_rows(items, folder / ROWS)
+    mark.write_text(digest, encoding="utf-8")
+    todo = [index for index in range(len(items)) if not done[index]]
+    with ProcessPoolExecutor(workers) as pool:
+        for start in range(0, len(todo), _CHUNK):
+            part = todo[start : start + _CHUNK]
+            made = pool.map(_versions, [items[index] for index in part], [spec] * len(part))
+            for index, arrays in zip(part, made, strict=True):
+                if arrays is not None:
+                    stacks[index] = arrays
+                    done[index] = True
+            say(f"{start + len(part)} of {len(todo)} photos")
+
+
+def _versions(item: Item, spec: StackSpec) -> NDArray[np.uint8] | None:
+    """Return both versions of a photo; None where its bytes cannot be decoded."""
+    rng = np.random.default_rng(int(item.sha256[:12], 16))
+    try:
+        photo = upright(item.path.read_bytes(), max_pixels=100_000_000)
+        files = [kept(photo, rng), degraded(photo, rng)]
+        return np.stack([stack(data, spec).pixels for data in files])
+    except Exception as error:  # noqa: BLE001 - a broken file of thousands is reported, not fatal
+        print(f"{item.path}: {error}")  # noqa: T201
+        return None
+
+
+def _write_rows(items: Sequence[Item], path: Path) -> None:
+    names = [name for name in Item.__slots__ if name != "path"]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(names)
+        for item in items:
+            writer.writerow([getattr(item, name) for name in names])
