@@ -20,7 +20,11 @@ MANIFEST_COLUMNS = ("file", "sha256", "label", "generator", "group", "split")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One photo of the manifest. `label` is 1 for AI-generated, 0 for real."""
+    """One photo of the manifest. `label` is 1 for AI-generated, 0 for real.
+
+    `source_…` is the original that the stored photo was made from, sides in pixels as its file
+    has them; where the manifest does not tell, they are empty or 0.
+    """
 
     path: Path
     sha256: str
@@ -28,6 +32,11 @@ class Row:
     generator: str
     group: str
     split: str
+    source_sha256: str = ""
+    # `OWNER/NAME` of a git repository, or the name of a package.
+    repository: str = ""
+    source_width: int = 0
+    source_height: int = 0
 
     @property
     def family(self) -> str:
@@ -49,7 +58,7 @@ def read_manifest(folder: Path, extra: Sequence[str] = ()) -> list[Row]:
 
     Photos of the repository's `data/exclusions.csv` are left out.
 
-    Raises TrainingError on a missing manifest, column, label or image file.
+    Raises TrainingError on a missing manifest, column, label or image file, or an odd size.
     """
     names = ("manifest.csv", *extra)
     listed = [_row(folder, line) for name in names for line in read_lines(folder / name)]
@@ -86,7 +95,18 @@ def _row(folder: Path, record: dict[str, str]) -> Row:
         generator=record["generator"],
         group=record["group"],
         split=record["split"],
+        source_sha256=record.get("source_sha256") or "",
+        repository=record.get("source_repo") or "",
+        source_width=_pixels(record, "source_width"),
+        source_height=_pixels(record, "source_height"),
     )
+
+
+def _pixels(record: dict[str, str], column: str) -> int:
+    text = record.get(column) or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise TrainingError(f"{record['file']} has the odd {column} {text!r}, not whole pixels")
+    return int(text)
 
 
 def split_rows(rows: Sequence[Row], config: DataConfig) -> Splits:

@@ -15,9 +15,12 @@ from services.training.dataset import terminal
 from services.training.dataset.cache import Cache
 from services.training.dataset.exclusions import EXCLUSIONS, read_exclusions, without_excluded
 from services.training.dataset.fetch import Outcome, Result, fetch
+from services.training.dataset.fetch_originals import fetch_originals
 from services.training.dataset.http_source import HttpSource
 from services.training.dataset.http_source import Limits as HttpLimits
 from services.training.dataset.manifest import MANIFEST, load_records
+from services.training.dataset.originals import Originals
+from services.training.dataset.originals_report import make_report, tell_fetched, tell_report
 from services.training.dataset.report import write_report
 from services.training.dataset.sample import SampleSpec, write_sample
 from services.training.dataset.settings import DatasetSettings
@@ -47,12 +50,16 @@ DatasetOption = Annotated[
     ),
 ]
 ExclusionsOption = Annotated[Path, typer.Option(help="Photos that take no part, with the reason.")]
+ManifestOption = Annotated[Path, typer.Option(help="The list of photos.")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="File for the coverage by originals.")
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
 
 
 @app.command(name="fetch")
 def fetch_command(
-    manifest: Annotated[Path, typer.Option(help="What to fetch.")] = MANIFEST,
+    manifest: ManifestOption = MANIFEST,
     exclusions: ExclusionsOption = EXCLUSIONS,
     cache: Annotated[
         Path | None, typer.Option(help="Where to [DETECTOR_DATASET_CACHE, data/cache].")
@@ -66,11 +73,27 @@ def fetch_command(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no network.")] = False,
     jobs: JobsOption = 4,
     attempts: Annotated[int, typer.Option(min=1, help="Of each download.")] = _HTTP.attempts,
+    from_git: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with git directories OWNER+NAME/repo: fetch the originals instead,"
+            " into DETECTOR_ORIGINALS_DIR."
+        ),
+    ] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Fill the cache from local folders and the public sources; goes on where it stopped.
 
-    Exit code: 0 when every photo is there, 1 when some are missing.
+    Exit code: 0 when every photo is there, 1 when some are missing. With --from-git the originals
+    that were to be had are copied: 0 however many are missing, as stored photos stand in for them.
     """
+    if from_git is not None:
+        if folders or cache is not None:
+            raise typer.BadParameter("--from and --cache are for stored photos, not originals")
+        _fetch_from_git(manifest, exclusions, from_git, json_file)
+        return
+    if json_file is not None:
+        raise typer.BadParameter("--json needs --from-git; see also `detector data coverage`")
     settings = DatasetSettings()
     target = cache or settings.cache()
     with terminal.told(), ExitStack() as stack:
@@ -105,6 +128,32 @@ def _tell_fetched(results: list[Result], target: Path) -> None:
             " another Pillow or libjpeg: the data fingerprint differs from the shipped one's."
         )
     terminal.line(f"{len(results) - len(missing)} photos are listed in {target / 'manifest.csv'}")
+
+
+def _fetch_from_git(manifest: Path, exclusions: Path, folder: Path, json_file: Path | None) -> None:
+    with terminal.told():
+        originals = Originals(DatasetSettings().require_originals())
+        records = without_excluded(load_records(manifest), exclusions)
+        with terminal.progress("originals") as tell:
+            found = fetch_originals(records, folder, originals, tell)
+        tell_fetched(found)
+        tell_report(make_report(records, originals), json_file)
+
+
+@app.command(name="coverage")
+def coverage_command(
+    manifest: ManifestOption = MANIFEST,
+    exclusions: ExclusionsOption = EXCLUSIONS,
+    json_file: JsonOption = None,
+) -> None:
+    """Tell how many photos have their original in DETECTOR_ORIGINALS_DIR, and who has the others.
+
+    Files are not read again: each was named by its hash when it was stored.
+    """
+    with terminal.told():
+        originals = Originals(DatasetSettings().require_originals())
+        records = without_excluded(load_records(manifest), exclusions)
+        tell_report(make_report(records, originals), json_file)
 
 
 @app.command(name="validate")

@@ -116,6 +116,23 @@ def test_the_manifest_is_read_and_checked(dataset, tmp_path):
             read_manifest(tmp_path)
 
 
+def test_rows_tell_of_their_original_where_the_manifest_does(dataset, tmp_path):
+    first = read_manifest(dataset)[0]
+    assert (first.repository, first.source_sha256) == ("shop/0", "")
+    assert (first.source_width, first.source_height) == (0, 0)
+    lines = (dataset / "manifest.csv").read_text().splitlines()[:2]
+    (tmp_path / "images").symlink_to(dataset / "images")
+    manifest = tmp_path / "manifest.csv"
+    lines[0] += ",source_sha256,source_width,source_height"
+    manifest.write_text(f"{lines[0]}\n{lines[1]},{'a' * 64},1600,1200\n")
+    (read,) = read_manifest(tmp_path)
+    assert (read.source_sha256, read.source_width, read.source_height) == ("a" * 64, 1600, 1200)
+    assert fingerprint([read]) == fingerprint([first])
+    manifest.write_text(f"{lines[0]}\n{lines[1]},{'a' * 64},1600.5,1200\n")
+    with pytest.raises(TrainingError, match="odd source_width"):
+        read_manifest(tmp_path)
+
+
 def test_excluded_photos_take_no_part(dataset, tmp_path, monkeypatch):
     rows = read_manifest(dataset)
     path = tmp_path / "exclusions.csv"

@@ -1,5 +1,6 @@
 """A small synthetic data set, and a real HTTP server that hands out its originals."""
 
+import subprocess
 import threading
 import zipfile
 from functools import partial
@@ -82,3 +83,40 @@ def make_wheel(tmp_path, monkeypatch):
         return path
 
     return make
+
+
+class Repository:
+    """A git repository in `folder`, and bare copies of it below `mirrors`."""
+
+    def __init__(self, folder, mirrors):
+        self.folder, self.mirrors = folder, mirrors
+        folder.mkdir()
+        self.git("init", "-q")
+
+    def git(self, *arguments):
+        """Run git in the work tree and return what it prints."""
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        command = ("git", "-C", str(self.folder), *identity, *arguments)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, files):
+        """Write files, or remove those that are None; return the commit's id."""
+        for name, data in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink() if data is None else path.write_bytes(data)
+        self.git("add", "--all")
+        self.git("commit", "-q", "-m", "Change")
+        return self.git("rev-parse", "HEAD")
+
+    def bare(self, name):
+        """Make a bare copy with all branches, as `OWNER+NAME/repo`; return its folder."""
+        target = self.mirrors / name.replace("/", "+") / "repo"
+        self.git("clone", "-q", "--mirror", ".", str(target))
+        return target
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """An empty git repository."""
+    return Repository(tmp_path / "work", tmp_path / "mirrors")
