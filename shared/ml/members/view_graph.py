@@ -24,21 +24,27 @@ class ViewNodes(NamedTuple):
     """Outputs of the view's graph, float32.
 
     `tokens` `[N, B, D]`: the class token after each block, as the head reads them; `evidence`
-    `[N, g, g]`: what each patch adds to the logit through the attention of the class token.
+    `[N, g, g]`: what each patch adds to the logit through the attention of the class token; `last`
+    `[N, L, D]`: all tokens after the last block, or its class token alone.
     """
 
     tokens: Node
     evidence: Node | None
+    last: Node
 
 
 def view_nodes(
-    images: Node, weights: Floats, pulls: Sequence[np.ndarray[Any, Any]] | None = None
+    images: Node,
+    weights: Floats,
+    pulls: Sequence[np.ndarray[Any, Any]] | None = None,
+    *,
+    whole: bool = False,
 ) -> ViewNodes:
     """Build the network behind `images`, normalised float32 `[N, 3, S, S]`.
 
     `weights` are of the trunk and of the release together. `pulls` are the vectors `[D]` that turn
     what a block adds to the class token into logits, for the blocks whose attention is explained,
-    counted from the last; None builds no evidence.
+    counted from the last; None builds no evidence. `whole` computes every token of the last block.
     """
     blocks = 1 + max(int(key.split(".")[1]) for key in weights if key.startswith("blocks."))
     x = _embedded(images, weights)
@@ -50,14 +56,14 @@ def view_nodes(
             for key, value in weights.items()
             if key.startswith(f"blocks.{number}.")
         }
-        x, pulled = _block(x, part, explained.get(number), last=number == blocks - 1)
+        x, pulled = _block(x, part, explained.get(number), last=number == blocks - 1 and not whole)
         tokens.append(_class_token(x))
         if pulled is not None:
             cells.append(pulled)
     evidence = None
     for each in cells:
         evidence = each if evidence is None else op.add(evidence, each)
-    return ViewNodes(op.concat(tokens, 1), _grid(evidence, weights))
+    return ViewNodes(op.concat(tokens, 1), _grid(evidence, weights), x)
 
 
 def _embedded(images: Node, weights: Floats) -> Node:
