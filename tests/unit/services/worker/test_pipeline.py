@@ -166,7 +166,7 @@ def test_each_verdict_has_its_own_embedding_and_that_of_the_first_look(store, pa
     """Of an engine whose embeddings begin with the logit: a second look changes nothing of it."""
 
     class Embedding:
-        name, batch_size = engine.name, engine.batch_size
+        name, precision, batch_size = engine.name, engine.precision, engine.batch_size
 
         def predict(self, images):
             logits = engine.predict(images).logits
