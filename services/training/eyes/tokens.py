@@ -69,9 +69,9 @@ def compute_tokens(
     count, versions = stacks.shape[:2]
     length, width = trunk["pos_embed"].size // trunk["cls_token"].size, trunk["cls_token"].size
     blocks = 1 + max(int(key.split(".")[1]) for key in trunk if key.startswith("blocks."))
-    tokens = _memmap(folder / TOKENS, np.float16, (count, versions, length, width))
-    classes = _memmap(folder / CLASSES, np.float16, (count, versions, blocks, width))
-    done = _memmap(folder / DONE, np.bool_, (count, versions))
+    tokens = memmap(folder / TOKENS, np.float16, (count, versions, length, width))
+    classes = memmap(folder / CLASSES, np.float16, (count, versions, blocks, width))
+    done = memmap(folder / DONE, np.bool_, (count, versions))
     reader, started, made = TrunkReader(trunk), time.monotonic(), 0
     for version in range(versions):
         todo = np.flatnonzero(ready & ~done[:, version])
@@ -86,9 +86,10 @@ def compute_tokens(
                 say(f"version {version}: {start + len(rows)} of {len(todo)}, {rate:.1f} photos/s")
 
 
-def _memmap(path: Path, kind: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def memmap(path: Path, kind: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Open an array on disk, or make one; one of another shape is made anew."""
     if path.exists():
-        found = np.lib.format.open_memmap(path, "r+")
+        found = np.lib.format.openmemmap(path, "r+")
         if found.shape == shape:
             return found
-    return np.lib.format.open_memmap(path, "w+", kind, shape)
+    return np.lib.format.openmemmap(path, "w+", kind, shape)

@@ -129,7 +129,7 @@ def tune(
         x, first, target = _batch(tokens, classes, labels, chance, rows, versions, config, rng)
         loss = functional.binary_cross_entropy_with_logits(network(x, first), target)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*network.blocks.parameters(), *network.head.parameters()], 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
