@@ -89,7 +89,7 @@ def compute_tokens(
 def memmap(path: Path, kind: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Open an array on disk, or make one; one of another shape is made anew."""
     if path.exists():
-        found = np.lib.format.openmemmap(path, "r+")
+        found = np.lib.format.open_memmap(path, "r+")
         if found.shape == shape:
             return found
-    return np.lib.format.openmemmap(path, "w+", kind, shape)
+    return np.lib.format.open_memmap(path, "w+", kind, shape)
