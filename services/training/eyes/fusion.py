@@ -107,9 +107,9 @@ def operate(
 ) -> Operating:
     """Choose everything: weights and calibration on `fusing`, thresholds on `thresholding`.
 
-    Every photo of `thresholding` appears `looks` times. The cascade's limits follow from the
-    thresholds, and the thresholds are chosen on the cascade's own logits, so both are repeated
-    until they agree.
+    Photos of `thresholding` appear up to `looks` times, each in another version. The cascade's
+    limits follow from the thresholds, and the thresholds are chosen on the cascade's own logits,
+    so both are repeated until they agree.
     """
     fusion = fit_fusion(fusing)
     below, above = -_FAR, _FAR
