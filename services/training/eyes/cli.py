@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from pydantic_settings import SettingsConfigDict
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -35,30 +34,11 @@ _console = Console(stderr=True, markup=False, highlight=False)
 ConfigOption = Annotated[Path, typer.Option("--config", help="YAML configuration of the eyes.")]
 
 
-class EyesSettings(TrainingSettings):
-    """From the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="DETECTOR_", frozen=True, extra="ignore")
-
-    # Folder outside the work tree for the training store, tokens and checkpoints (some 15 GB).
-    eyes_dir: Path | None = None
-
-    def require_eyes(self) -> Path:
-        """Return the folder. Raises TrainingError when it is not set or lies in the work tree."""
-        what = "Set it to a folder outside the work tree with 20 GB to spare; see docs/training.md."
-        if self.eyes_dir is None:
-            raise TrainingError(f"DETECTOR_EYES_DIR is not set. {what}")
-        folder = self.eyes_dir.resolve()
-        if folder.is_relative_to(REPOSITORY_ROOT.resolve()):
-            raise TrainingError(f"DETECTOR_EYES_DIR is {folder}, in the work tree. {what}")
-        return folder
-
-
 @app.command()
 def store(config: ConfigOption = DEFAULT, workers: int = 2) -> None:
     """Decode the photos once, into views and native tiles."""
     with _told():
-        loaded, settings = load_eyes_config(config), EyesSettings()
+        loaded, settings = load_eyes_config(config), TrainingSettings()
         dataset, folder = settings.require_dataset(), settings.require_eyes()
         originals = DatasetSettings().require_originals()
         splits = (*loaded.learn, *loaded.untouched)
@@ -72,7 +52,7 @@ def store(config: ConfigOption = DEFAULT, workers: int = 2) -> None:
 def tokens(config: ConfigOption = DEFAULT) -> None:
     """Compute the trunk's tokens of every view."""
     with _told():
-        loaded, folder = load_eyes_config(config), EyesSettings().require_eyes()
+        loaded, folder = load_eyes_config(config), TrainingSettings().require_eyes()
         stacks, ready = _stacks(folder)
         upper = tuple(f"blocks.{n}." for n in range(loaded.trunk_blocks, loaded.blocks))
         whole = dequantised(_pretrained(loaded))
@@ -84,7 +64,7 @@ def tokens(config: ConfigOption = DEFAULT) -> None:
 def statistics(config: ConfigOption = DEFAULT) -> None:
     """Compute the statistics of every tile."""
     with _told():
-        loaded, folder = load_eyes_config(config), EyesSettings().require_eyes()
+        loaded, folder = load_eyes_config(config), TrainingSettings().require_eyes()
         stacks, ready = _stacks(folder)
         compute_statistics(stacks, ready, _stages(loaded), folder / STATISTICS, _say)
 
@@ -119,7 +99,7 @@ def run(config: ConfigOption = DEFAULT) -> None:
 
 
 def _eyes(config: EyesConfig) -> Eyes:
-    folder = EyesSettings().require_eyes()
+    folder = TrainingSettings().require_eyes()
     return Eyes(
         config=config,
         space=open_workspace(folder),
@@ -136,11 +116,11 @@ def _stacks(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pretrained(config: EyesConfig) -> State:
-    return pretrained_view(EyesSettings().require_weights(ENCODER), config)
+    return pretrained_view(TrainingSettings().require_weights(ENCODER), config)
 
 
 def _stages(config: EyesConfig) -> Floats:
-    path = EyesSettings().require_weights(config.tiles_weights)
+    path = TrainingSettings().require_weights(config.tiles_weights)
     return {
         key: np.asarray(value, np.float32)
         for key, value in load_file(path).items()
