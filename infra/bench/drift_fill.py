@@ -79,7 +79,9 @@ FROM (
 _JUDGED_WITH = json.dumps(
     {
         "package_sha256": "ab" * 32,
-        "engine": "openvino-cpu",
+        "engine": "openvino-cpu-f32",
+        "precision": "f32",
+        "cpu": {"model": "A Processor @ 2.00GHz", "flags": ["avx2", "avx512f", "fma"]},
         "false_accusation_budget": 0.01,
         "thresholds": {"real_below": 0.1766, "ai_above": 0.9849},
         "calibration": {"temperature": 0.66, "bias": 0.45},

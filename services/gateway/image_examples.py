@@ -36,7 +36,7 @@ _VERDICT: dict[str, Any] = {
         }
     ],
     "created_at": "2026-11-22T17:00:00.110Z",
-    "judged_with": {"false_accusation_budget": 0.01},
+    "judged_with": {"false_accusation_budget": 0.01, "precision": "f32"},
     "reused_from": None,
 }
 IMAGE_EXAMPLE: dict[str, Any] = {

@@ -80,6 +80,8 @@ def _describe(
         update={
             "version": version,
             "embedding": exported.embedding,
+            # The new graph was compared with torch in no other.
+            "precisions": (exported.precision,),
             "files": files_of(exported, evaluation),
         }
     )

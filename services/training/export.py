@@ -13,7 +13,7 @@ from openvino import opset15 as opset
 from safetensors.torch import save_file
 
 from services.training.embedding import Pool, Projection
-from services.training.errors import ParityError
+from services.training.errors import ParityError, TrainingError
 from services.training.scoring import Predictor
 from shared.ml.network import (
     PROJECTION,
@@ -23,21 +23,13 @@ from shared.ml.network import (
     pooled_widths,
     take_projection,
 )
+from shared.ml.precision import TOLERANCES, Precision
 from shared.ml.preprocess import UInt8Array
 from shared.ml.spec import EmbeddingSpec, Normalization, PreprocessSpec
 
 WEIGHTS_NAME = "model.safetensors"
 XML_NAME = "model.xml"
 BIN_NAME = "model.bin"
-
-# Half of a percent point of probability at most: a quarter of the logit's difference.
-PARITY_TOLERANCE = 0.02
-# A processor with native bfloat16 computes in it, with 8 bits of mantissa: two to three decimal
-# digits. Set from that alone; the development machine has no such processor to measure it on.
-PARITY_TOLERANCE_BF16 = 0.15
-# The embedding's unit is one standard deviation of the photos that it was fitted on.
-EMBEDDING_TOLERANCE = 0.05
-EMBEDDING_TOLERANCE_BF16 = 0.4
 
 # Makes the projection of the network that is about to be exported; see `EmbeddingFit`.
 Embed = Callable[[Pool, Sequence[int]], Projection]
@@ -54,8 +46,8 @@ class Exported:
     parity_max_abs: float
     # Of a cell of the evidence; None for a network without that output.
     evidence_parity_max_abs: float | None
-    # What OpenVINO computed in on this machine: "f32" or "bf16".
-    precision: str
+    # What OpenVINO computed in: all that is measured of the package is in this one.
+    precision: Precision
     # Of a component; None without an embedding.
     embedding_parity_max_abs: float | None = None
     embedding: EmbeddingSpec | None = None
@@ -85,9 +77,8 @@ def export(
     and a linear head, `evidence` float32 `[N, h, w]`: see `shared.ml.network.Detector.explained`;
     with `embed`, `embedding` float32 `[N, D]`.
 
-    Raises ParityError when a logit differs by more than PARITY_TOLERANCE, or a component of the
-    embedding by more than EMBEDDING_TOLERANCE; the processors that compute in bfloat16 have
-    tolerances of their own.
+    Raises ParityError when a logit or a component of the embedding differs by more than
+    `shared.ml.precision.TOLERANCES` allows in float32.
     """
     folded = fold_batch_norm(architecture, state)
     halves = {
@@ -126,7 +117,7 @@ def write(
     weights.chmod(0o644)  # safetensors writes for its owner only
     _replace_pooled(model, projection)
     ov.save_model(model, xml, compress_to_fp16=True)
-    apart, precision = parity(detector, xml, images)
+    apart = parity(detector, xml, images)
     return _checked(
         Exported(
             weights,
@@ -134,7 +125,7 @@ def write(
             directory / BIN_NAME,
             apart["logits"],
             apart.get("evidence"),
-            precision,
+            "f32",
             apart.get("embedding"),
             projection.spec if projection else None,
         )
@@ -142,13 +133,13 @@ def write(
 
 
 def _checked(exported: Exported) -> Exported:
-    bf16 = exported.precision == "bf16"
+    tolerance = TOLERANCES[exported.precision]
     for found, what, allowed in (
-        (exported.parity_max_abs, "a logit", PARITY_TOLERANCE_BF16 if bf16 else PARITY_TOLERANCE),
+        (exported.parity_max_abs, "a logit", tolerance.logit),
         (
             exported.embedding_parity_max_abs or 0.0,
             "a component of the embedding",
-            EMBEDDING_TOLERANCE_BF16 if bf16 else EMBEDDING_TOLERANCE,
+            tolerance.embedding,
         ),
     ):
         if found > allowed:
@@ -206,8 +197,7 @@ def _convert(detector: Detector, spec: PreprocessSpec) -> ov.Model:
 
 def _pool(model: ov.Model) -> Pool:
     """Return a function that computes the output `pooled`, in single precision."""
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = ov.Core().compile_model(model, "CPU", config)
+    compiled = _compile(model)
 
     def pool(images: UInt8Array) -> NDArray[np.float32]:
         return np.array(compiled([images])["pooled"], dtype=np.float32)
@@ -231,9 +221,9 @@ def _replace_pooled(model: ov.Model, projection: Projection | None) -> None:
     model.add_results([opset.result(embedding)])
 
 
-def openvino_predictor(xml: Path, threads: int = 0) -> Predictor:
+def openvino_predictor(xml: Path, threads: int = 0, precision: Precision = "f32") -> Predictor:
     """Return a function from uint8 `[N, H, W, 3]` to float32 logits `[N]` on the CPU."""
-    compiled = compile_graph(xml, threads)
+    compiled = compile_graph(xml, threads, precision)
 
     def predict(batch: UInt8Array) -> NDArray[np.float32]:
         return np.array(compiled([batch])["logits"], dtype=np.float32)
@@ -241,33 +231,40 @@ def openvino_predictor(xml: Path, threads: int = 0) -> Predictor:
     return predict
 
 
-def compile_graph(xml: Path, threads: int = 0) -> ov.CompiledModel:
-    """Return an OpenVINO graph, compiled for the CPU.
+def compile_graph(xml: Path, threads: int = 0, precision: Precision = "f32") -> ov.CompiledModel:
+    """Return an OpenVINO graph, compiled for the CPU, that computes in `precision`.
 
-    It computes in the processor's own choice of precision: bfloat16 where it is native.
+    `precision` is "f32" or "bf16". Raises TrainingError when this processor does not follow.
     """
-    config: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+    return _compile(ov.Core().read_model(xml), threads, precision)
+
+
+def _compile(model: ov.Model, threads: int = 0, precision: Precision = "f32") -> ov.CompiledModel:
+    # Without the second hint a processor with native bfloat16 computes in that.
+    config: dict[str, object] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
-    return ov.Core().compile_model(xml, "CPU", config)
+    compiled = ov.Core().compile_model(model, "CPU", config)
+    taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if taken != precision:
+        raise TrainingError(f"OpenVINO computes in {taken} on this processor, not in {precision}")
+    return compiled
 
 
-def inference_precision(compiled: ov.CompiledModel) -> str:
-    """Return what a compiled graph computes in, "f32" or "bf16"."""
-    return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
-
-
-def parity(detector: Detector, xml: Path, images: UInt8Array) -> tuple[dict[str, float], str]:
-    """Return the largest difference in each output of the graph, by its name, and the precision."""
-    compiled = compile_graph(xml)
-    result = compiled([images])
+def parity(
+    detector: Detector, xml: Path, images: UInt8Array, precision: Precision = "f32"
+) -> dict[str, float]:
+    """Return the largest difference in each output of the graph, by its name."""
+    result = compile_graph(xml, precision=precision)([images])
     served = ServedDetector(detector).eval()
     with torch.inference_mode():
         expected = dict(zip(served.names, served(torch.from_numpy(images)), strict=True))
         embedding = detector.embedding(expected.pop("pooled"))
     if embedding is not None:
         expected["embedding"] = embedding
-    apart = {
+    return {
         name: float(np.abs(result[name] - value.numpy()).max()) for name, value in expected.items()
     }
-    return apart, inference_precision(compiled)

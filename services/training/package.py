@@ -60,6 +60,7 @@ def write_package(
             for rule in calibrated.further
         ),
         embedding=exported.embedding,
+        precisions=(exported.precision,),
         files=files_of(exported, evaluation),
         training=_record(config, splits),
         metrics={key: round(value, 6) for key, value in headline(report).items()},

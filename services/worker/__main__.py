@@ -6,7 +6,7 @@ import sys
 from prometheus_client import start_http_server
 
 from services.worker.bootstrap import build_worker
-from services.worker.engines.select import NoEngineError
+from services.worker.engines.port import NoEngineError
 from services.worker.settings import WorkerSettings
 from shared.contracts.tasks import QUEUE_INFERENCE
 from shared.core.logging import configure_logging, get_logger

@@ -41,8 +41,14 @@ def verify(
         Path | None, typer.Option(help="PEM file of trust anchors that the worker had, if any.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="By how much the probability may differ.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="By how much the probability may differ [by the verdict's precision: 0.01 in f32,"
+            " 0.06 in bf16, …].",
+        ),
+    ] = None,
     public_key: Annotated[
         Path | None,
         typer.Option(

@@ -103,7 +103,7 @@ class InferencePipeline:
         self._max_pixels = max_pixels
         self._provenance = provenance or Provenance()
         # Every verdict of this pipeline has exactly these.
-        self.judged_with = judged_with(package, digest, engine.name, self._provenance.facts)
+        self.judged_with = judged_with(package, digest, engine, self._provenance.facts)
         self._fetchers = ThreadPoolExecutor(fetch_threads, thread_name_prefix="fetch")
         # Catalogs' photos have threads of their own, which fetch and decode: were they to queue for
         # the others, a lone photo would wait behind a whole chunk.

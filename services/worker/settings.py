@@ -25,6 +25,9 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_bulk_threads: int = Field(default_factory=lambda: (os.cpu_count() or 1) + 1, ge=1)
     # "auto" takes CUDA torch where a GPU is, else OpenVINO on the CPU.
     worker_engine: Literal["auto", "openvino", "torch"] = "auto"
+    # What the network computes in, one that the package was measured in. "auto" takes the first of
+    # the package's list that engine and processor have (docs/evaluation.md).
+    worker_precision: Literal["auto", "f32", "bf16", "f16", "int8"] = "auto"
     # Images of one forward pass at most; 0 takes the engine's own (16 on CPU, 128 on GPU).
     worker_batch_size: int = Field(default=0, ge=0)
     # Milliseconds the oldest image of a batch waits for others. A lone photo pays this once.

@@ -1,12 +1,14 @@
 """Computes the verdict of an evidence bundle again, by the path that judged the photo."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from services.worker.bootstrap import at_budget
+from services.worker.engines.port import Engine
 from services.worker.engines.select import load_engine
+from services.worker.judged_with import judged_precision
 from services.worker.pipeline import InferencePipeline
 from services.worker.provenance import Provenance
 from services.worker.settings import WorkerSettings
@@ -15,6 +17,8 @@ from shared.core.errors import DetectorError
 from shared.db.leases import LeasedImage
 from shared.db.results import Judged
 from shared.ml.package import ModelPackage, load_package
+from shared.ml.precision import TOLERANCES, Precision
+from shared.ml.preprocess import DEFAULT_MAX_PIXELS
 from shared.present.evidence import Bundle
 from shared.provenance.decide import Conclusive
 from shared.provenance.findings import Kind
@@ -40,12 +44,14 @@ class Check:
 
 
 def verify(
-    bundle: Bundle, directory: Path, anchors: Path | None, tolerance: float
+    bundle: Bundle, directory: Path, anchors: Path | None, tolerance: float | None = None
 ) -> Iterator[Check]:
     """Yield the comparisons for the bundle's newest verdict.
 
     `directory` is the model package that judged, `anchors` the trust anchors that the worker had.
-    Probabilities may differ by `tolerance`: runtimes and processors round differently.
+    It is computed in the verdict's own precision, or in float32 where this machine lacks that.
+    Probabilities may differ by `tolerance`, by default that of the verdict's precision: runtimes
+    and processors round differently.
     Raises NotRepeatableError, or PackageError for a damaged package.
     """
     stored = bundle.image.verdict
@@ -57,13 +63,17 @@ def verify(
     if digest:
         now_digest = package_digest(directory)
         yield Check("model package", digest[:16], now_digest[:16], now_digest == digest)
-    now = _judge(bundle, package, _provenance(stored, anchors))
+    precision = _precision(stored)
+    allowed = TOLERANCES[precision].probability if tolerance is None else tolerance
+    engine = _engine(package, precision)
+    yield Check("precision", precision, _told(precision, engine, allowed), holds=True)
+    now = _judge(bundle, package, engine, _provenance(stored, anchors))
     yield Check("label", stored.label.value, now.label.value, now.label == stored.label)
     yield Check(
         "probability",
         f"{stored.probability:.4f}",
         f"{now.probability:.4f}",
-        abs(now.probability - stored.probability) <= tolerance,
+        abs(now.probability - stored.probability) <= allowed,
     )
     before, after = _statements(stored.evidence), _statements(now.evidence)
     yield Check("statements of origin", _listed(before), _listed(after), before == after)
@@ -91,19 +101,47 @@ def _provenance(stored: JudgedVerdict, anchors: Path | None) -> Provenance:
     return provenance
 
 
-def _judge(bundle: Bundle, package: ModelPackage, provenance: Provenance) -> Judged:
+def _precision(stored: JudgedVerdict) -> Precision:
+    try:
+        return judged_precision(stored.judged_with)
+    except ValueError as error:
+        raise NotRepeatableError(
+            f"the photo was judged in an {error}: verify it with the version that judged"
+        ) from error
+
+
+def _engine(package: ModelPackage, precision: Precision) -> Engine:
+    """Load an engine in `precision`, or in float32 where there is none such here.
+
+    What the package lists counts for new verdicts alone: older workers took bfloat16 by themselves.
+    """
+    listed = tuple(dict.fromkeys((precision, "f32")))
+    manifest = package.manifest.model_copy(update={"precisions": listed})
     settings = WorkerSettings.model_construct(worker_engine="auto")
+    return load_engine(replace(package, manifest=manifest), settings)
+
+
+def _told(precision: Precision, engine: Engine, allowed: float) -> str:
+    if engine.precision == precision:
+        return engine.precision
+    return (
+        f"{engine.precision}, as this machine does not compute in {precision}: the probability may"
+        f" differ by {allowed:g}, and a photo that near to a threshold may get another label"
+    )
+
+
+def _judge(bundle: Bundle, package: ModelPackage, engine: Engine, provenance: Provenance) -> Judged:
     image = bundle.image
     store = MemoryObjectStore()
     store.put("photo", bundle.photo, "")
     pipeline = InferencePipeline(
         store,
         package,
-        load_engine(package, settings),
+        engine,
         fetch_threads=1,
         decode_threads=1,
         batch_wait_seconds=0.0,
-        max_pixels=settings.worker_max_pixels,
+        max_pixels=DEFAULT_MAX_PIXELS,
         provenance=provenance,
     )
     leased = LeasedImage(

@@ -38,7 +38,8 @@ class Verdict(Wire):
     judged_with: dict[str, Any] = Field(
         default_factory=dict,
         description="What decided beside the pixels: false-accusation budget, thresholds,"
-        " preprocess, the package's digest.",
+        " preprocess, the package's digest, the precision and the processor. Older verdicts lack"
+        " some of it.",
     )
     reused_from: UUID | None = Field(
         default=None, description="The earlier photo of the same bytes whose verdict this repeats."

@@ -30,7 +30,7 @@ CROSS JOIN LATERAL (
     WHERE tenant_id = i.tenant_id AND sha256 = i.sha256 AND status = 'succeeded'
     ORDER BY id DESC LIMIT :looked_at) AS twin
 JOIN verdicts v ON v.image_id = twin.id AND v.model_version = :model_version
-    AND v.judged_with = CAST(:judged_with AS jsonb)
+    AND v.judged_with - 'cpu' = CAST(:judged_with AS jsonb) - 'cpu'
     AND NOT v.evidence @> CAST(:unread AS jsonb)
 WHERE i.id = ANY(:ids)
 ORDER BY i.id, v.created_at
@@ -39,7 +39,10 @@ ORDER BY i.id, v.created_at
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a verdict rests on beside the photo's bytes; see `Verdict.judged_with`."""
+    """What a verdict rests on beside the photo's bytes; see `Verdict.judged_with`.
+
+    Its `cpu` may be another one: in the same precision every processor gives the same verdict.
+    """
 
     model_version: str
     judged_with: dict[str, Any]

@@ -4,7 +4,9 @@ import math
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from shared.ml.precision import Precision
 
 MANIFEST_NAME = "model.json"
 
@@ -186,7 +188,7 @@ class Member(Frozen):
     # Its logit counts within plus or minus this.
     limit: float = Field(gt=0)
     # What it was measured at; an engine takes no other.
-    precisions: tuple[Literal["f32", "bf16", "int8", "f16"], ...] = ("f32",)
+    precisions: tuple[Precision, ...] = Field(default=("f32",), min_length=1)
     weights: FileEntry
 
 
@@ -234,10 +236,20 @@ class ModelManifest(Frozen):
     operating_points: tuple[OperatingPoint, ...] = ()
     # Absent in packages made before it: their graph has no such output.
     embedding: EmbeddingSpec | None = None
+    # What a package of one network was measured in, the preferred one first: an engine takes no
+    # other. Absent in packages made before it, which were measured in float32.
+    precisions: tuple[Precision, ...] = Field(default=("f32",), min_length=1)
     files: PackageFiles
     training: TrainingRecord
     # Headline numbers, "<split>.<tier>.<metric>"; the whole report is `files.evaluation`.
     metrics: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("precisions")
+    @classmethod
+    def _each_once(cls, precisions: tuple[Precision, ...]) -> tuple[Precision, ...]:
+        if len(set(precisions)) != len(precisions):
+            raise ValueError("precisions must not repeat")
+        return precisions
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import openvino as ov
 
-from services.worker.engines.port import Embeddings, Evidence, Images, Predictions
+from services.worker.engines.port import (
+    Embeddings,
+    Evidence,
+    Images,
+    NoEngineError,
+    Predictions,
+    chosen_precision,
+)
 from shared.ml.package import ModelPackage
+from shared.ml.precision import Precision, cpu_precisions, processor
 
 BATCH_SIZE = 16
 
@@ -16,13 +24,26 @@ class OpenVinoEngine:
 
     Compiled for two fixed batch sizes, one and full: a fixed shape runs faster than a dynamic one.
     A partial batch is padded to the full one, or run one by one when that is less work.
+    `precision` is one of the package's, by default the first that this processor has.
+
+    Raises NoEngineError or PackageError for another; see `chosen_precision`.
     """
 
-    def __init__(self, package: ModelPackage, threads: int = 0, batch_size: int = 0) -> None:
+    def __init__(
+        self,
+        package: ModelPackage,
+        threads: int = 0,
+        batch_size: int = 0,
+        precision: Precision | None = None,
+    ) -> None:
         self.batch_size = batch_size or BATCH_SIZE
+        self.precision = chosen_precision(package, cpu_precisions(processor()), precision)
         core = ov.Core()
-        # No precision hint: OpenVINO takes bfloat16 where the processor has it natively, else f32.
-        config: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+        # Without this hint OpenVINO takes bfloat16 by itself where the processor has it natively.
+        config: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self.precision,
+        }
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         model = core.read_model(package.openvino_xml, package.openvino_bin)
@@ -33,8 +54,14 @@ class OpenVinoEngine:
             model.reshape([size, *self._shape])
             compiled = core.compile_model(model, "CPU", config)
             self._requests[size] = compiled.create_infer_request()
-        hint = compiled.get_property("INFERENCE_PRECISION_HINT")
-        self.name = f"openvino-cpu-{hint.get_type_name()}"
+        # It is a hint: OpenVINO computes in float32, and says so here, where it cannot follow.
+        taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if taken != self.precision:
+            raise NoEngineError(
+                f"OpenVINO computes in {taken} on this processor, not in {self.precision}:"
+                f" set DETECTOR_WORKER_PRECISION={taken}"
+            )
+        self.name = f"openvino-cpu-{self.precision}"
         outputs = {name for output in compiled.outputs for name in output.get_names()}
         self._explains, self._embeds = "evidence" in outputs, "embedding" in outputs
 

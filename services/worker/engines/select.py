@@ -5,20 +5,16 @@ import importlib.util
 
 import numpy as np
 
-from services.worker.engines.port import Engine
+from services.worker.engines.port import Engine, NoEngineError
 from services.worker.settings import WorkerSettings
-from shared.core.errors import DetectorError
 from shared.ml.package import ModelPackage
-
-
-class NoEngineError(DetectorError):
-    """No runtime for the model is installed, or the one asked for is not."""
 
 
 def load_engine(package: ModelPackage, settings: WorkerSettings) -> Engine:
     """Load `package` into the engine that `settings.worker_engine` names, and run it once.
 
-    Raises NoEngineError, saying what to install, when there is no runtime for it.
+    Raises NoEngineError, saying what to install or to set, when there is no runtime for it or not
+    in the precision `settings.worker_precision`, and PackageError when the package has none such.
     """
     choice = settings.worker_engine
     if choice == "auto":
@@ -31,16 +27,16 @@ def load_engine(package: ModelPackage, settings: WorkerSettings) -> Engine:
 
 
 def _load(choice: str, package: ModelPackage, settings: WorkerSettings) -> Engine:
+    wanted = None if settings.worker_precision == "auto" else settings.worker_precision
+    size = settings.worker_batch_size
     try:
         if choice == "torch":
             from services.worker.engines.torch_cuda import TorchEngine  # noqa: PLC0415
 
-            return TorchEngine(package, settings.worker_batch_size)
+            return TorchEngine(package, size, precision=wanted)
         from services.worker.engines.openvino import OpenVinoEngine  # noqa: PLC0415
 
-        return OpenVinoEngine(
-            package, settings.worker_inference_threads, settings.worker_batch_size
-        )
+        return OpenVinoEngine(package, settings.worker_inference_threads, size, wanted)
     except ModuleNotFoundError as error:
         extra = "worker-gpu" if choice == "torch" else "worker-cpu"
         raise NoEngineError(

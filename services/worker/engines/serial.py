@@ -12,6 +12,7 @@ class SerialEngine:
         self._engine = engine
         self._lock = threading.Lock()
         self.name = engine.name
+        self.precision = engine.precision
         self.batch_size = engine.batch_size
 
     def predict(self, images: Images) -> Predictions:

@@ -176,7 +176,8 @@ class Verdict(Base):
     # The network's raw output, kept so that a later calibration can be applied to old rows.
     logit: Mapped[float]
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
-    # What it was judged with, for an appeal: false-accusation budget, thresholds, preprocess.
+    # What it was judged with, for an appeal: false-accusation budget, thresholds, preprocess,
+    # precision.
     judged_with: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     # The photo of the same bytes whose verdict this repeats; it may be gone by now.
     reused_from: Mapped[UUID | None]

@@ -65,6 +65,15 @@ def test_the_same_bytes_on_the_same_basis_have_the_whole_verdict(sessions, tenan
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("cpu", [{}, {"cpu": {"model": "A", "flags": ["avx2"]}}])
+def test_another_processor_repeats_the_verdict_and_what_it_was_judged_with(sessions, tenant, cpu):
+    first = Basis("m1", SETTINGS | cpu)
+    judge(sessions, submit(sessions, tenant), first)
+    second = Basis("m1", SETTINGS | {"cpu": {"model": "B", "flags": ["avx2", "avx512f"]}})
+    (found,) = standing(sessions, submit(sessions, tenant), basis=second)
+    assert found.judged_with == first.judged_with
+
+
 def test_a_repetition_of_a_repetition_names_the_photo_that_was_judged(sessions, tenant):
     first = submit(sessions, tenant)
     judge(sessions, first)
@@ -79,9 +88,10 @@ def test_a_repetition_of_a_repetition_names_the_photo_that_was_judged(sessions, 
         Basis("m2", SETTINGS),
         Basis("m1", {**SETTINGS, "package_sha256": "c" * 64}),
         Basis("m1", {**SETTINGS, "thresholds": {"ai_above": 0.96, "real_below": 0.1}}),
+        Basis("m1", {**SETTINGS, "precision": "bf16"}),
         Basis("m1", {}),
     ],
-    ids=["version", "package", "thresholds", "unknown"],
+    ids=["version", "package", "thresholds", "precision", "unknown"],
 )
 def test_another_model_or_setting_judges_again(sessions, tenant, basis):
     judge(sessions, submit(sessions, tenant))

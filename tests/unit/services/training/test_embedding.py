@@ -11,18 +11,20 @@ from safetensors.torch import load_file, save_file
 from services.training.data import Row
 from services.training.embedding import DIM, EmbeddingFit, whitening
 from services.training.errors import TrainingError
-from services.training.export import EMBEDDING_TOLERANCE, PARITY_TOLERANCE, export
+from services.training.export import compile_graph, export
 from services.worker.engines.openvino import OpenVinoEngine
 from services.worker.engines.torch_cuda import TorchEngine
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.network import build_backbone, load_detector
 from shared.ml.package import load_package
+from shared.ml.precision import TOLERANCES
 from shared.ml.preprocess import preprocess
 from shared.ml.spec import Normalization, PreprocessSpec
 from tests.support.photos import samples
 
 NORMALIZATION = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPEC = PreprocessSpec(resize_short=96, height=96, width=96)
+TOLERANCE = TOLERANCES["f32"]
 JOINT = "test_efficientnet&test_efficientnet+statistics"
 
 
@@ -127,14 +129,14 @@ def older(package, tmp_path_factory):
 
 
 def test_the_graph_gains_one_output_and_keeps_its_logits(package, older, exported, images):
-    graphs = [ov.Core().compile_model(each.openvino_xml, "CPU") for each in (package, older)]
+    graphs = [compile_graph(each.openvino_xml) for each in (package, older)]
     names = [[output.get_any_name() for output in graph.outputs] for graph in graphs]
     assert names == [["logits", "evidence", "embedding"], ["logits", "evidence"]]
     found, plain = (graph([images]) for graph in graphs)
-    assert np.abs(found["logits"] - plain["logits"]).max() < PARITY_TOLERANCE / 100
+    assert np.abs(found["logits"] - plain["logits"]).max() < TOLERANCE.logit / 100
     assert found["embedding"].shape == (len(images), DIM)
     assert found["embedding"].dtype == np.float32
-    assert exported.embedding_parity_max_abs < EMBEDDING_TOLERANCE
+    assert exported.embedding_parity_max_abs < TOLERANCE.embedding
     assert exported.embedding.photos == len(images)
 
 
@@ -142,7 +144,7 @@ def test_both_engines_return_the_same_embedding_for_any_batch(package, images):
     engines = OpenVinoEngine(package, batch_size=8), TorchEngine(package, 8, "cpu")
     cpu, gpu = (engine.predict(images[:8]) for engine in engines)
     assert cpu.embeddings.shape == gpu.embeddings.shape == (8, DIM)
-    assert cpu.embeddings == pytest.approx(gpu.embeddings, abs=EMBEDDING_TOLERANCE)
+    assert cpu.embeddings == pytest.approx(gpu.embeddings, abs=TOLERANCE.embedding)
     for engine, whole in zip(engines, (cpu, gpu), strict=True):
         for count in (1, 2, 7):
             part = engine.predict(images[:count]).embeddings

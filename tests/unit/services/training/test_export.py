@@ -1,23 +1,25 @@
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 
-from services.training.errors import ParityError
+from services.training.errors import ParityError, TrainingError
 from services.training.export import (
-    PARITY_TOLERANCE,
     Exported,
     _checked,
+    compile_graph,
     export,
     fold_batch_norm,
     openvino_predictor,
+    parity,
 )
 from shared.ml.network import Detector, build_backbone, has_evidence
+from shared.ml.precision import TOLERANCES, cpu_precisions, processor
 from shared.ml.spec import Normalization, PreprocessSpec
 from shared.ml.statistics import StatisticsNetwork
 
 NORMALIZATION = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPEC = PreprocessSpec(resize_short=96, height=96, width=64)
+TOLERANCE = TOLERANCES["f32"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def exported(backbone, images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def graph(exported):
-    return ov.Core().compile_model(exported.xml, "CPU")
+    return compile_graph(exported.xml)
 
 
 def test_both_outputs_agree_with_torch(backbone, images, exported, graph):
@@ -87,11 +89,37 @@ def test_both_outputs_agree_with_torch(backbone, images, exported, graph):
     result = graph([images])
     assert result["evidence"].shape == tuple(evidence.shape) == (5, 3, 2)
     assert result["evidence"].dtype == np.float32
-    assert np.abs(result["logits"] - logits.numpy()).max() < PARITY_TOLERANCE
-    assert np.abs(result["evidence"] - evidence.numpy()).max() < 2 * PARITY_TOLERANCE
-    assert exported.parity_max_abs < PARITY_TOLERANCE
-    assert exported.evidence_parity_max_abs < 2 * PARITY_TOLERANCE
+    assert np.abs(result["logits"] - logits.numpy()).max() < TOLERANCE.logit
+    assert np.abs(result["evidence"] - evidence.numpy()).max() < 2 * TOLERANCE.logit
+    assert exported.parity_max_abs < TOLERANCE.logit
+    assert exported.evidence_parity_max_abs < 2 * TOLERANCE.logit
     assert openvino_predictor(exported.xml)(images) == pytest.approx(result["logits"])
+
+
+def test_everything_is_measured_in_float32_on_every_processor(exported, graph):
+    assert exported.precision == "f32"
+    assert graph.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+
+
+@pytest.mark.parametrize("precision", cpu_precisions(processor()))
+def test_each_precision_of_this_processor_stays_within_its_tolerance(
+    backbone, images, exported, precision
+):
+    graph = compile_graph(exported.xml, precision=precision)
+    assert graph.get_property("INFERENCE_PRECISION_HINT").get_type_name() == precision
+    apart = parity(Detector(backbone, NORMALIZATION), exported.xml, images, precision)
+    assert apart["logits"] < TOLERANCES[precision].logit
+    found = openvino_predictor(exported.xml, precision=precision)(images)
+    assert found == pytest.approx(graph([images])["logits"])
+
+
+@pytest.mark.skipif(
+    not {"avx512f", "avx_ne_convert"}.isdisjoint(processor().flags),
+    reason="OpenVINO has or emulates bfloat16 on this processor",
+)
+def test_a_precision_that_the_processor_lacks_is_not_taken_for_it(exported):
+    with pytest.raises(TrainingError, match=r"computes in f32 .* not in bf16"):
+        compile_graph(exported.xml, precision="bf16")
 
 
 def test_the_evidence_is_complete(images, graph):

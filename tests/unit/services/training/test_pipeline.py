@@ -13,7 +13,7 @@ from services.training.decisions import UNCERTAIN, rules_of
 from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.evaluate import headline
-from services.training.export import PARITY_TOLERANCE, openvino_predictor
+from services.training.export import openvino_predictor
 from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
 from services.training.metrics import auc
 from services.training.photos import photos_package
@@ -23,6 +23,7 @@ from services.training.settings import TrainingSettings
 from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge
+from shared.ml.precision import TOLERANCES
 
 
 @pytest.fixture
@@ -71,7 +72,9 @@ def test_photos_become_a_package_that_judges(config, settings, dataset, tmp_path
     report["splits"]["test_unseen_source"]["q40"]["auc"] -= 0.1
     (difference,) = differences(evaluation, report)
     assert difference.startswith("splits.test_unseen_source.q40.auc is ")
-    assert evaluation["parity_max_abs"] < 0.02
+    assert manifest.precisions == ("f32",)
+    assert evaluation["precision"] == "f32"
+    assert evaluation["parity_max_abs"] < TOLERANCES["f32"].logit
     assert set(report["splits"]) == {"test_unseen_source", "test_unseen_generator"}
     card = (config.package.output / "MODEL_CARD.md").read_text()
     auc = manifest.metrics["test_unseen_source.clean.auc"]
@@ -138,7 +141,7 @@ def _an_older_package_gets_the_same_embedding(found, dataset, tmp_path):
         0, 256, (4, spec.height, spec.width, 3), dtype=np.uint8
     )
     logits = [openvino_predictor(each.openvino_xml)(images) for each in (found, package)]
-    assert np.abs(logits[0] - logits[1]).max() < PARITY_TOLERANCE
+    assert np.abs(logits[0] - logits[1]).max() < TOLERANCES["f32"].logit
     photos = [read_photos(each.evaluation_photos) for each in (found, package)]
     assert np.abs(photos[0].embedding - photos[1].embedding).max() < 0.05
     assert "## Embedding" in (tmp_path / "embedded" / "MODEL_CARD.md").read_text()

@@ -122,6 +122,7 @@ class Recorder:
     """An engine, and a predictor, that keeps what it is given."""
 
     name = "recorder"
+    precision = "f32"
     batch_size = 8
 
     def __init__(self):

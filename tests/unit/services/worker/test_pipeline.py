@@ -1,5 +1,6 @@
 """Fetch, decode and forward with the shipped model; faults are sorted into passing and final."""
 
+import json
 from dataclasses import replace
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from shared.db.results import Failed, Judged
 from shared.ml.encoder_quality import encoder_quality
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge, settle
+from shared.ml.precision import processor
 from shared.ml.preprocess import preprocess
 from shared.ml.recheck import reencode
 from shared.ml.spec import Recheck
@@ -80,6 +82,9 @@ def test_sample_photos_are_judged_in_order(pipeline, store, package):
     assert told["thresholds"]["ai_above"] == package.manifest.thresholds.ai_above
     assert told["preprocess"]["resize_short"] == package.manifest.preprocess.resize_short
     assert told["provenance"]["conclusive"] == "trusted"
+    assert (told["engine"], told["precision"]) == ("openvino-cpu-f32", "f32")
+    assert told["cpu"] == processor().facts
+    assert json.loads(json.dumps(told)) == told
     qualities = [encoder_quality(data) for _, data in samples()]
     assert [outcome.encoder_quality for outcome in outcomes] == qualities
     assert all(qualities)
@@ -166,7 +171,7 @@ def test_each_verdict_has_its_own_embedding_and_that_of_the_first_look(store, pa
     """Of an engine whose embeddings begin with the logit: a second look changes nothing of it."""
 
     class Embedding:
-        name, batch_size = engine.name, engine.batch_size
+        name, precision, batch_size = engine.name, engine.precision, engine.batch_size
 
         def predict(self, images):
             logits = engine.predict(images).logits

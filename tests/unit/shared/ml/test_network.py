@@ -11,12 +11,12 @@ from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.network import Detector, build_backbone, load_detector
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge
+from shared.ml.precision import TOLERANCES
 from shared.ml.preprocess import preprocess
 from shared.ml.spec import Normalization
 
 SAMPLES = REPOSITORY_ROOT / "data" / "samples"
-# 0.02 of a logit is at most half a percent point of probability.
-TOLERANCE = 0.02
+TOLERANCE = TOLERANCES["f32"].logit
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,8 @@ def images(package, samples):
 
 @pytest.fixture(scope="module")
 def graph(package):
-    return ov.Core().compile_model(package.openvino_xml, "CPU")
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    return ov.Core().compile_model(package.openvino_xml, "CPU", config)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
 """What a package promises for each false-accusation budget."""
 
+import json
+
 import pytest
+from pydantic import ValidationError
 
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import read_manifest
 from shared.ml.postprocess import judge
-from shared.ml.spec import OperatingPoint, Recheck, Thresholds
+from shared.ml.spec import ModelManifest, OperatingPoint, Recheck, Thresholds
 
 
 @pytest.fixture
@@ -36,3 +39,18 @@ def test_the_packages_own_budget_is_one_of_them(manifest):
 def test_another_budget_is_refused_with_those_there_are(manifest):
     with pytest.raises(ValueError, match=r"0\.03.*0\.01, 0\.2"):
         manifest.at_budget(0.03)
+
+
+def test_a_package_made_before_precisions_was_measured_in_float32(manifest):
+    older = json.loads(manifest.model_dump_json(exclude={"precisions"}))
+    assert ModelManifest.model_validate(older).precisions == ("f32",)
+    newer = ModelManifest.model_validate(older | {"precisions": ["bf16", "f32"]})
+    assert newer.precisions == ("bf16", "f32")
+    assert newer.at_budget(0.2).precisions == newer.precisions
+
+
+@pytest.mark.parametrize("precisions", [[], ["f32", "f32"], ["f64"], "f32"])
+def test_a_list_of_precisions_that_means_nothing_is_refused(manifest, precisions):
+    content = json.loads(manifest.model_dump_json()) | {"precisions": precisions}
+    with pytest.raises(ValidationError, match="precisions"):
+        ModelManifest.model_validate(content)

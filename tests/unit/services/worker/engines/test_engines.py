@@ -1,13 +1,20 @@
 """Both engines give the same logits for the same photos, whatever the batch."""
 
+from dataclasses import replace
+
 import numpy as np
-import openvino as ov
 import pytest
 
+from services.worker.engines import openvino
 from services.worker.engines.openvino import OpenVinoEngine
+from services.worker.engines.port import NoEngineError
+from services.worker.engines.select import load_engine
 from services.worker.engines.torch_cuda import TorchEngine
+from services.worker.settings import WorkerSettings
 from shared.core.settings import REPOSITORY_ROOT
+from shared.ml.errors import PackageError
 from shared.ml.package import load_package
+from shared.ml.precision import TOLERANCES, Processor, cpu_precisions, processor
 from shared.ml.preprocess import preprocess
 from tests.support.photos import samples
 
@@ -49,11 +56,70 @@ def test_results_do_not_share_memory_with_the_next_pass(engine, arrays):
 @pytest.mark.parametrize("engine", [OpenVinoEngine], indirect=True)
 def test_the_engines_agree(package, arrays, whole):
     torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8]).logits
-    assert whole == pytest.approx(torch, abs=0.02)
+    assert whole == pytest.approx(torch, abs=TOLERANCES["f32"].logit)
 
 
-def test_the_engine_computes_in_the_processors_own_precision(package):
-    """bfloat16 where the processor has it, else float32: read from OpenVINO, not assumed."""
-    native = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    engine = OpenVinoEngine(package, batch_size=2)
-    assert engine.name == f"openvino-cpu-{'bf16' if native else 'f32'}"
+def listing(package, *precisions):
+    manifest = package.manifest.model_copy(update={"precisions": precisions})
+    return replace(package, manifest=manifest)
+
+
+@pytest.mark.parametrize("precision", cpu_precisions(processor()))
+def test_the_graph_computes_in_a_listed_precision_and_stays_near_torch(package, arrays, precision):
+    engine = OpenVinoEngine(listing(package, precision), batch_size=8)
+    assert (engine.precision, engine.name) == (precision, f"openvino-cpu-{precision}")
+    assert hints(engine) == {precision}
+    torch = TorchEngine(package, batch_size=8, device="cpu").predict(arrays[:8]).logits
+    found = engine.predict(arrays[:8]).logits
+    assert found == pytest.approx(torch, abs=TOLERANCES[precision].logit)
+
+
+def test_a_package_that_lists_float32_alone_runs_in_nothing_else(package):
+    """Read from the compiled graphs: a processor with bfloat16 would take it by itself."""
+    assert package.manifest.precisions == ("f32",)
+    assert hints(OpenVinoEngine(package, batch_size=2)) == {"f32"}
+    for engine in (OpenVinoEngine, TorchEngine):
+        for other in ("bf16", "f16", "int8"):
+            with pytest.raises(PackageError, match="DETECTOR_WORKER_PRECISION"):
+                engine(package, batch_size=2, precision=other)
+
+
+def test_what_the_processor_lacks_is_refused_or_left_out(package, monkeypatch):
+    monkeypatch.setattr(openvino, "processor", lambda: Processor("old", ("avx2",)))
+    both = listing(package, "bf16", "f32", "int8")
+    assert hints(OpenVinoEngine(both, batch_size=2)) == {"f32"}
+    for wanted in ("bf16", "int8"):
+        with pytest.raises(NoEngineError, match=rf"not in {wanted}.*DETECTOR_WORKER_PRECISION"):
+            OpenVinoEngine(both, batch_size=2, precision=wanted)
+    with pytest.raises(NoEngineError, match=r"measured in bf16.*DETECTOR_MODEL_DIR"):
+        OpenVinoEngine(listing(package, "bf16"), batch_size=2)
+
+
+@pytest.mark.skipif(
+    not {"avx512f", "avx_ne_convert"}.isdisjoint(processor().flags),
+    reason="OpenVINO has or emulates bfloat16 on this processor",
+)
+def test_a_hint_that_openvino_does_not_follow_is_no_engine(package, monkeypatch):
+    monkeypatch.setattr(openvino, "processor", lambda: Processor("new", ("avx512_bf16",)))
+    with pytest.raises(NoEngineError, match="DETECTOR_WORKER_PRECISION=f32"):
+        OpenVinoEngine(listing(package, "bf16"), batch_size=2)
+
+
+def test_the_setting_chooses_among_those_of_the_package(package):
+    def settings(precision):
+        return WorkerSettings.model_construct(
+            worker_engine="openvino", worker_precision=precision, worker_batch_size=2
+        )
+
+    for each in ("auto", "f32"):
+        assert load_engine(package, settings(each)).precision == "f32"
+    with pytest.raises(PackageError, match="measured in f32, not in bf16"):
+        load_engine(package, settings("bf16"))
+
+
+def hints(engine):
+    """What the engine's compiled graphs compute in."""
+    return {
+        request.get_compiled_model().get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        for request in engine._requests.values()
+    }
