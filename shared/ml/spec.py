@@ -256,8 +256,8 @@ class ModelManifest(Frozen):
     operating_points: tuple[OperatingPoint, ...] = ()
     # Absent in packages made before it: their graph has no such output.
     embedding: EmbeddingSpec | None = None
-    # What the package was measured in, the preferred one first: an engine takes no other.
-    # Absent in packages made before it, which were measured in float32.
+    # What a package of one network was measured in, the preferred one first: an engine takes no
+    # other. Absent in packages made before it, which were measured in float32.
     precisions: tuple[Precision, ...] = Field(default=("f32",), min_length=1)
     files: PackageFiles
     training: TrainingRecord
