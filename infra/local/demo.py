@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -33,15 +34,14 @@ from shared.contracts.wire import Verdict
 from shared.core.settings import REPOSITORY_ROOT, load_settings
 
 SAMPLES = REPOSITORY_ROOT / "data" / "samples" / "samples.csv"
-# Columns of the table where there is no terminal to ask.
-WIDTH = 110
 _PARALLEL = 4
 _WAIT_S = 60.0
 _COLOURS = {Label.REAL: "green", Label.AI_GENERATED: "red", Label.UNCERTAIN: "yellow"}
 _WORDS = {Label.REAL: "real", Label.AI_GENERATED: "AI-generated", Label.UNCERTAIN: "uncertain"}
 _NOTE = (
-    "uncertain: the model does not decide, a person should look.\nA few samples do not measure a"
-    " model: its tests are in models/champion/MODEL_CARD.md."
+    "P(AI): the model's probability that a generator made the photo.\n"
+    "uncertain: the model does not decide, a person should look.\n"
+    "A few samples do not measure a model; the tests in models/champion/MODEL_CARD.md do."
 )
 
 
@@ -114,11 +114,16 @@ def render(outcomes: Sequence[Outcome]) -> Table:
         title_justify="left",
         caption=f"{tally(outcomes)}.\n{_NOTE}",
         caption_justify="left",
+        # So narrow that a terminal of 80 columns shows it whole.
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("file", no_wrap=True)
     table.add_column("truth", no_wrap=True)
     table.add_column("verdict")
-    table.add_column("probability of AI", justify="right")
+    table.add_column("P(AI)", justify="right")
     table.add_column("outcome")
     table.add_column("time", justify="right", no_wrap=True)
     for outcome in outcomes:
@@ -128,7 +133,7 @@ def render(outcomes: Sequence[Outcome]) -> Table:
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     name, truth = outcome.sample.path.name, _WORDS[Label(outcome.sample.truth)]
-    taken = f"{outcome.seconds:.2f} s"
+    taken = f"{outcome.seconds:.1f} s"
     if outcome.verdict is None:
         return name, truth, f"[bold red]none: {outcome.error}", "", "", taken
     label = outcome.verdict.label
@@ -177,7 +182,7 @@ def main() -> int:
             report(f"{len(outcomes)} photos sent, {tally(outcomes)}")
             complete = all(outcome.verdict for outcome in outcomes)
             # In a pipe or a log rich would assume 80 columns and cut file names.
-            console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+            console = Console() if sys.stdout.isatty() else Console(width=110)
             console.print(render(outcomes))
             if not once:
                 print(summary(endpoints, stack.layout), flush=True)
