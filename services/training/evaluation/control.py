@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
 from services.training.evaluation.judging import TierScores
@@ -101,8 +101,8 @@ def control_scores(
     for train, test in split.split(features, labels, groups):
         if len(set(labels[train].tolist())) < 2:
             continue
-        model = HistGradientBoostingClassifier(
-            max_iter=80, max_leaf_nodes=15, min_samples_leaf=10, random_state=seed
+        model = GradientBoostingClassifier(
+            n_estimators=60, max_depth=3, min_samples_leaf=10, random_state=seed
         )
         model.fit(features[train], labels[train])
         scores[test] = model.predict_proba(features[test])[:, 1]

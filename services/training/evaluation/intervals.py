@@ -68,7 +68,8 @@ def _independent_photos(
     _, inverse = np.unique(np.array(sources), return_inverse=True)
     deviations = np.bincount(inverse, hits - rate)
     count = len(deviations)
-    if count < 2 or not 0 < rate < 1 or not deviations.any():
+    # Sums of rates that are equal differ by the last bit.
+    if count < 2 or not 0 < rate < 1 or np.abs(deviations).max() < 1e-9:
         return float(photos)
     variance = count / (count - 1) * float((deviations**2).sum()) / photos**2
     tail = 1 - (1 - confidence) / 2

@@ -80,7 +80,7 @@ def trained_families(manifest: Path, splits: Sequence[str] = TRAINED) -> frozens
 
 
 @dataclass(frozen=True, slots=True)
-class TestSet:
+class PhotoSet:
     """The photos, each once, and what is judged together."""
 
     items: tuple[Item, ...]
@@ -107,15 +107,15 @@ class TestSet:
             for item in self.items
         ]
 
-    def only(self, kept: NDArray[np.bool_]) -> "TestSet":
+    def only(self, kept: NDArray[np.bool_]) -> "PhotoSet":
         """Return the set without the photos where `kept` bool `[N]` is false."""
         place = np.cumsum(kept) - 1
         items = tuple(item for item, keep in zip(self.items, kept, strict=True) if keep)
         splits = {name: place[index[kept[index]]] for name, index in self.splits.items()}
-        return TestSet(items, splits, self.coverage)
+        return PhotoSet(items, splits, self.coverage)
 
 
-def originals_set(manifest: Path, dataset: Path, originals: Path) -> TestSet:
+def originals_set(manifest: Path, dataset: Path, originals: Path) -> PhotoSet:
     """Return the headline's photos: at most CAP of a repository, their originals at hand.
 
     Raises TrainingError when the manifest cannot be read or a class has no original.
@@ -132,7 +132,7 @@ def originals_set(manifest: Path, dataset: Path, originals: Path) -> TestSet:
     return found
 
 
-def views_set(manifest: Path, dataset: Path) -> TestSet:
+def views_set(manifest: Path, dataset: Path) -> PhotoSet:
     """Return at most CAP stored views of each repository: the same on every machine.
 
     Raises TrainingError when the manifest cannot be read.
@@ -149,7 +149,7 @@ def _chosen(manifest: Path, dataset: Path, originals: Path, cap: int) -> list[It
 
 def _test_set(
     items: Sequence[Item], manifest: Path, coverage: dict[str, dict[str, dict[str, int]]]
-) -> TestSet:
+) -> PhotoSet:
     seen = trained_families(manifest)
     of: dict[str, list[int]] = {name: [] for name in SPLITS}
     for index, item in enumerate(items):
@@ -162,7 +162,7 @@ def _test_set(
         if item.split == SOURCE and item.label == 0:
             of[GENERATOR].append(index)
             of[KNOWN].append(index)
-    return TestSet(
+    return PhotoSet(
         tuple(items), {name: np.array(part, dtype=np.int64) for name, part in of.items()}, coverage
     )
 
@@ -182,7 +182,7 @@ def _coverage(
     return found
 
 
-def fingerprint(test_set: TestSet) -> str:
+def fingerprint(test_set: PhotoSet) -> str:
     """Return a SHA-256 over the photos: files, labels, splits, sources and originals at hand."""
     lines: list[Any] = [
         (item.sha256, item.label, item.split, item.repository, item.is_original)

@@ -13,7 +13,7 @@ from services.training.evaluation.content import content_matched
 from services.training.evaluation.control import FileFacts, control_numbers
 from services.training.evaluation.intervals import by_source_interval
 from services.training.evaluation.judging import TierScores
-from services.training.evaluation.photos import CAP, GENERATOR, SOURCE, TestSet, fingerprint
+from services.training.evaluation.photos import CAP, GENERATOR, SOURCE, PhotoSet, fingerprint
 from services.training.evaluation.tiers import HEADLINE
 from services.training.metrics import (
     Labels,
@@ -51,7 +51,7 @@ class _Part:
 
 
 def report_of(
-    test_set: TestSet,
+    test_set: PhotoSet,
     judged: Mapping[str, TierScores],
     rules: Sequence[Rule],
     sampling: Sampling,
@@ -92,7 +92,7 @@ def report_of(
 
 
 def splits_of(
-    test_set: TestSet, judged: Mapping[str, TierScores], rule: Rule, sampling: Sampling
+    test_set: PhotoSet, judged: Mapping[str, TierScores], rule: Rule, sampling: Sampling
 ) -> dict[str, dict[str, Any]]:
     """Return only the numbers, {split: {tier: numbers}}: of views, or of another package."""
     found: dict[str, dict[str, Any]] = {}
@@ -106,7 +106,7 @@ def splits_of(
     return found
 
 
-def _part(test_set: TestSet, index: Indices, scores: TierScores) -> _Part:
+def _part(test_set: PhotoSet, index: Indices, scores: TierScores) -> _Part:
     sources, kinds = test_set.sources, test_set.kinds
     return _Part(
         test_set.labels[index],

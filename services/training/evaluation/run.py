@@ -14,7 +14,7 @@ from services.training.decisions import Rule, rules_of
 from services.training.evaluate import Evaluation, Judged
 from services.training.evaluation.judging import Cache, Prepare, Say, TierScores, judge
 from services.training.evaluation.photos import (
-    TestSet,
+    PhotoSet,
     fingerprint,
     originals_set,
     views_set,
@@ -94,7 +94,7 @@ def evaluate_package(
 def _headline(
     found: ModelPackage,
     others: Sequence[ModelPackage],
-    test_set: TestSet,
+    test_set: PhotoSet,
     places: Places,
     sampling: Sampling,
     say: Say,
@@ -134,7 +134,7 @@ def _of_views(found: ModelPackage, places: Places, sampling: Sampling, say: Say)
 
 def _judged(
     package: ModelPackage,
-    test_set: TestSet,
+    test_set: PhotoSet,
     tiers: Sequence[str],
     prepare: Prepare,
     places: Places,
@@ -170,7 +170,7 @@ def _kept(judged: Mapping[str, TierScores], readable: Any) -> dict[str, TierScor
     return {tier: scores.at(readable) for tier, scores in judged.items()}
 
 
-def _as_evaluation(test_set: TestSet, judged: Mapping[str, TierScores], rule: Rule) -> Evaluation:
+def _as_evaluation(test_set: PhotoSet, judged: Mapping[str, TierScores], rule: Rule) -> Evaluation:
     """Return the views' scores in the form that peers are compared with."""
     rows = [
         Row(
