@@ -42,7 +42,7 @@ def thresholds(budget, ai_above):
     return Thresholds(real_below=0.2, ai_above=ai_above, false_accusation_budget=budget)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manifest():
     embedding = EmbeddingSpec(dim=3, fitted_on="train", photos=100, explained_variance=0.8)
     return ModelManifest(
