@@ -13,6 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from services.training.config import load_config
 from services.training.embed import embed_package
 from services.training.errors import TrainingError
+from services.training.evaluation.cli import (
+    CacheOption,
+    OriginalsOption,
+    check_command,
+    evaluation_app,
+    run_command,
+)
 from services.training.experiments import compare, table
 from services.training.eyes.cli import app as eyes_app
 from services.training.fit import Progress as ProgressCall
@@ -24,7 +31,7 @@ from services.training.settings import TrainingSettings
 from services.training.tracking import RunTracker
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
-from shared.ml.package import load_package
+from shared.ml.package import load_package, read_manifest
 from shared.registry.errors import RegistryError
 
 CHAMPION = REPOSITORY_ROOT / "models" / "champion"
@@ -33,6 +40,7 @@ app = typer.Typer(
     help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(eyes_app, name="eyes")
+app.add_typer(evaluation_app, name="evaluation")
 # Messages hold lists and paths, which must not be taken for markup.
 _console = Console(stderr=True, markup=False, highlight=False)
 
@@ -86,9 +94,20 @@ def evaluate_command(
     peer: Annotated[
         Literal["sahu65"] | None, typer.Option(help="Run this published detector, too.")
     ] = None,
+    originals: OriginalsOption = None,
+    cache: CacheOption = None,
 ) -> None:
-    """Evaluate a package on the test splits again and print the numbers as JSON."""
+    """Evaluate a package on the test splits again and print the numbers as JSON.
+
+    One of members is judged on native photos, as `evaluation run` and `evaluation check` do.
+    """
     with _told():
+        if read_manifest(directory).members:
+            if check:
+                check_command(directory, tolerance=tolerance, originals=originals)
+            else:
+                run_command(directory, originals=originals, cache=cache)
+            return
         settings = TrainingSettings()
         found, report = reevaluate(
             directory,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from services.training.errors import TrainingError
+from services.training.evaluation import tables
 from shared.ml.spec import ModelManifest
 
 START, END = "<!-- performance:start -->", "<!-- performance:end -->"
@@ -119,6 +120,7 @@ def with_section(readme: str, section: str) -> str:
 
 
 def update_readme(path: Path, manifest: ModelManifest, report: dict[str, Any]) -> None:
-    """Write the section into the file at `path`."""
-    text = with_section(path.read_text(encoding="utf-8"), performance_section(manifest, report))
+    """Write the section into the file at `path`; a package of members has one of its own."""
+    section = tables.performance_section if manifest.members else performance_section
+    text = with_section(path.read_text(encoding="utf-8"), section(manifest, report))
     path.write_text(text, encoding="utf-8")

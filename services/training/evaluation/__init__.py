@@ -1,0 +1,1 @@
+"""Evaluation of the second edition: native photos, alike for both classes (docs/evaluation.md)."""
