@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test test-unit lint format migrate train train-champion evaluate \
+.PHONY: help install dev demo up test test-unit lint format migrate train train-champion train-eyes evaluate \
         mlflow serve ui bench soak-catalog constraints docker-build docker-up docker-down clean
 
 help: ## List the commands
@@ -93,6 +93,9 @@ train-champion: $(VENV)/.dev ## The shipped model's runs: hours on two cores (do
 	for run in $(CHAMPION_RUNS); do \
 	  $(BIN)/python -m services.training train --config $(CONFIGS)/$$run.yaml || exit 1; done
 	$(BIN)/python -m services.training run --config $(CONFIGS)/champion.yaml
+
+train-eyes: $(VENV)/.dev ## The shipped package of members: view and tiles (docs/training.md)
+	nice $(BIN)/python -m services.training eyes run
 
 evaluate: $(VENV)/.dev ## Measure the shipped champion on the dataset's test splits
 	$(BIN)/python -m services.training evaluate

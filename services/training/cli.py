@@ -14,6 +14,7 @@ from services.training.config import load_config
 from services.training.embed import embed_package
 from services.training.errors import TrainingError
 from services.training.experiments import compare, table
+from services.training.eyes.cli import app as eyes_app
 from services.training.fit import Progress as ProgressCall
 from services.training.photos import photos_package
 from services.training.pipeline import Run, package, prepare, train
@@ -31,6 +32,7 @@ CHAMPION = REPOSITORY_ROOT / "models" / "champion"
 app = typer.Typer(
     help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
 )
+app.add_typer(eyes_app, name="eyes")
 # Messages hold lists and paths, which must not be taken for markup.
 _console = Console(stderr=True, markup=False, highlight=False)
 

@@ -86,12 +86,17 @@ class Rule:
 
 
 def rules_of(manifest: ModelManifest) -> list[Rule]:
-    """Return a package's verdict rule, and after it those of its further budgets."""
+    """Return a package's verdict rule, and after it those of its further budgets.
+
+    A package may list its own budget among the operating points, for the sake of its bound.
+    """
     own = Rule(manifest.calibration, manifest.thresholds, manifest.recheck)
+    shipped = manifest.thresholds.false_accusation_budget
     return [
         own,
         *(
             Rule(manifest.calibration, point.thresholds, point.recheck)
             for point in manifest.operating_points
+            if point.thresholds.false_accusation_budget != shipped
         ),
     ]

@@ -28,6 +28,22 @@ class TrainingSettings(RegistrySettings):
     # Python of an environment with the package sahu65, which `evaluate --peer sahu65` runs.
     peers_python: Path | None = None
 
+    # Folder outside the work tree for the eyes' training store, tokens and checkpoints (20 GB).
+    eyes_dir: Path | None = None
+
+    def require_eyes(self) -> Path:
+        """Return the folder of the eyes' training store, which need not exist yet.
+
+        Raises TrainingError when it is not set, or lies in the work tree.
+        """
+        what = "Set it to a folder outside the work tree with 20 GB to spare; see docs/training.md."
+        if self.eyes_dir is None:
+            raise TrainingError(f"DETECTOR_EYES_DIR is not set. {what}")
+        folder = self.eyes_dir.resolve()
+        if folder.is_relative_to(REPOSITORY_ROOT.resolve()):
+            raise TrainingError(f"DETECTOR_EYES_DIR is {folder}, in the work tree. {what}")
+        return folder
+
     def require_dataset(self) -> Path:
         """Return the dataset folder.
 

@@ -103,6 +103,14 @@ class OperatingPoint(Frozen):
 
     thresholds: Thresholds
     recheck: Recheck | None = None
+    # One-sided 95% upper bound of the share of real photos accused, over sources that the scored
+    # model had not seen; None in packages made before it.
+    bound: float | None = Field(default=None, ge=0, le=1)
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether the data could show that the budget holds."""
+        return self.bound is not None and self.bound <= self.thresholds.false_accusation_budget
 
 
 class EmbeddingSpec(Frozen):

@@ -10,7 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from services.training.config import Section
 from services.training.eyes.head import Head
 from shared.ml.members.view_torch import ViewNetwork
 
 
-@dataclass(frozen=True, slots=True)
-class TuneConfig:
+class TuneConfig(Section):
     """How long and how fast to tune."""
 
     steps: int = 300

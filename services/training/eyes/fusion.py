@@ -1,0 +1,184 @@
+"""From the members' logits to one: weights, the cascade, calibration and operating points.
+
+Fitted on out-of-fold logits: weights and calibration on some repositories, thresholds on others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from services.training.calibrate import choose_thresholds, fit_platt, group_weights
+from services.training.config import CalibrationConfig
+from services.training.decisions import logit_at, probabilities
+from services.training.metrics import auc, even_class_weights, expected_calibration_error
+from shared.ml.spec import Calibration, Cascade, OperatingPoint, Thresholds
+
+Scores = NDArray[np.float64]
+# Shares of real photos that a marketplace may choose to accuse; the second is the default.
+BUDGETS = (0.005, 0.01, 0.02, 0.05)
+DEFAULT_BUDGET = 0.01
+# A member's logit counts within this quantile of its absolute values.
+_LIMIT_QUANTILE = 0.995
+_ROUNDS = 6
+# A view logit that no photo has: the cascade never ends on that side.
+_FAR = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Members' logits of N looks that no scored model had seen; arrays of `[N]`."""
+
+    view: Scores
+    tiles: Scores
+    label: NDArray[np.int64]
+    repository: NDArray[np.str_]
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Judged":
+        return Judged(
+            self.view[chosen], self.tiles[chosen], self.label[chosen], self.repository[chosen]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """logit = view_weight x clip(view) + tiles_weight x clip(tiles), each within its limit."""
+
+    view_weight: float
+    tiles_weight: float
+    view_limit: float
+    tiles_limit: float
+    # The tiles' logit where they are not looked at: clip(slope x view + intercept).
+    slope: float
+    intercept: float
+
+    def logits(self, view: Scores, tiles: Scores) -> Scores:
+        """Return the package's logits, float64 `[N]`, every photo's tiles looked at."""
+        return np.asarray(
+            self.view_weight * np.clip(view, -self.view_limit, self.view_limit)
+            + self.tiles_weight * np.clip(tiles, -self.tiles_limit, self.tiles_limit)
+        )
+
+    def cascaded(self, view: Scores, tiles: Scores, below: float, above: float) -> Scores:
+        """Return the package's logits where tiles are looked at between `below` and `above`."""
+        expected = self.slope * view + self.intercept
+        seen = (view >= below) & (view <= above)
+        return self.logits(view, np.where(seen, tiles, expected))
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What turns the members' logits into verdicts, and the numbers behind it, JSON-ready."""
+
+    fusion: Fusion
+    cascade: Cascade
+    calibration: Calibration
+    points: tuple[OperatingPoint, ...]
+    numbers: dict[str, Any]
+
+    def logits(self, judged: Judged) -> Scores:
+        """Return the cascade's own logits, float64 `[N]`."""
+        return self.fusion.cascaded(
+            judged.view, judged.tiles, self.cascade.below, self.cascade.above
+        )
+
+
+def fit_fusion(judged: Judged) -> Fusion:
+    """Fit the members' weights by logistic regression; sources of n photos count n**0.5 times."""
+    limits = [
+        float(np.quantile(np.abs(each), _LIMIT_QUANTILE)) for each in (judged.view, judged.tiles)
+    ]
+    features = np.stack(
+        [np.clip(judged.view, -limits[0], limits[0]), np.clip(judged.tiles, -limits[1], limits[1])],
+        axis=1,
+    )
+    weights = group_weights(judged.label, list(judged.repository)) * len(judged.label)
+    model = LogisticRegression(C=10.0).fit(features, judged.label, sample_weight=weights)
+    view, tiles = (max(float(value), 1e-3) for value in model.coef_[0])
+    slope, intercept = np.polyfit(judged.view, judged.tiles, 1)
+    return Fusion(view, tiles, limits[0], limits[1], float(slope), float(intercept))
+
+
+def operate(
+    fusing: Judged, thresholding: Judged, config: CalibrationConfig, looks: int = 1
+) -> Operating:
+    """Choose everything: weights and calibration on `fusing`, thresholds on `thresholding`.
+
+    Photos of `thresholding` appear up to `looks` times, each in another version. The cascade's
+    limits follow from the thresholds, and the thresholds are chosen on the cascade's own logits,
+    so both are repeated until they agree.
+    """
+    fusion = fit_fusion(fusing)
+    below, above = -_FAR, _FAR
+    for _ in range(_ROUNDS):
+        calibration = _calibrated(fusion, fusing, below, above)
+        logits = fusion.cascaded(thresholding.view, thresholding.tiles, below, above)
+        chosen = [
+            _point(logits, thresholding, calibration, config, each, looks) for each in BUDGETS
+        ]
+        edges = _edges(fusion, calibration, [thresholds for thresholds, _ in chosen])
+        if np.allclose(edges, (below, above), atol=1e-6):
+            break
+        below, above = edges
+    seen = (thresholding.view >= below) & (thresholding.view <= above)
+    cascade = Cascade(
+        below=below,
+        above=above,
+        slope=fusion.slope,
+        intercept=fusion.intercept,
+        share=float(seen.mean()),
+    )
+    probability = probabilities(logits, calibration)
+    numbers: dict[str, Any] = {
+        "photos": len(logits) // looks,
+        "real_photos": int((thresholding.label == 0).sum()) // looks,
+        "auc": auc(thresholding.label, logits),
+        "auc_view": auc(thresholding.label, thresholding.view),
+        "auc_tiles": auc(thresholding.label, thresholding.tiles),
+        "ece": expected_calibration_error(
+            thresholding.label, probability, weights=even_class_weights(thresholding.label)
+        ),
+        "fusion": asdict(fusion),
+        "operating_points": [numbers for _, numbers in chosen],
+    }
+    points = tuple(
+        OperatingPoint(thresholds=thresholds, bound=numbers["false_accusation_bound"])
+        for thresholds, numbers in chosen
+    )
+    return Operating(fusion, cascade, calibration, points, numbers)
+
+
+def _calibrated(fusion: Fusion, judged: Judged, below: float, above: float) -> Calibration:
+    logits = fusion.cascaded(judged.view, judged.tiles, below, above)
+    return fit_platt(judged.label, logits, group_weights(judged.label, list(judged.repository)))
+
+
+def _point(
+    logits: Scores,
+    judged: Judged,
+    calibration: Calibration,
+    config: CalibrationConfig,
+    budget: float,
+    looks: int,
+) -> tuple[Thresholds, dict[str, Any]]:
+    limits = config.model_copy(update={"false_accusation_budget": budget})
+    probability = probabilities(logits, calibration)
+    report = choose_thresholds(judged.label, probability, limits, looks, list(judged.repository))
+    found = probability[judged.label == 1] >= report.thresholds.ai_above
+    numbers = asdict(report) | {"budget": budget, "recall": float(found.mean())}
+    numbers["thresholds"] = report.thresholds.model_dump()
+    return report.thresholds, numbers
+
+
+def _edges(
+    fusion: Fusion, calibration: Calibration, points: Sequence[Thresholds]
+) -> tuple[float, float]:
+    """Return the view logits outside which no tiles can change the label at any point."""
+    reach = fusion.tiles_weight * fusion.tiles_limit
+    lowest = min(logit_at(point.real_below, calibration) for point in points)
+    highest = max(logit_at(point.ai_above, calibration) for point in points)
+    edges = (lowest - reach) / fusion.view_weight, (highest + reach) / fusion.view_weight
+    return max(edges[0], -_FAR), min(edges[1], _FAR)

@@ -1,0 +1,258 @@
+"""The run of the eyes, step by step; every step keeps what it made and is not repeated."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from services.training.decisions import probabilities
+from services.training.errors import TrainingError
+from services.training.eyes.assemble import (
+    Parts,
+    copy_trunk,
+    tiles_state,
+    view_state,
+    write_members,
+    write_trunk,
+)
+from services.training.eyes.clip_onnx import read_clip_encoder
+from services.training.eyes.config import EyesConfig
+from services.training.eyes.fold import TilesHead, train_tiles, train_view
+from services.training.eyes.fusion import Judged, Operating, operate
+from services.training.eyes.head import Head
+from services.training.eyes.sampling import folds
+from services.training.eyes.tune import UpperBlocks, score
+from services.training.eyes.workspace import Workspace, write_json
+from services.training.metrics import auc, recall_at_fpr
+from services.training.package import git_revision
+from shared.ml.members.view_torch import ViewNetwork
+from shared.ml.members.weights import Floats, State, dequantised
+from shared.ml.package import TRUNKS
+from shared.ml.spec import ModelManifest, TrainingRecord
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """One configured run: its data, its pretrained weights, and where it keeps what it makes."""
+
+    config: EyesConfig
+    space: Workspace
+    # Of all blocks of the view's network as they were pretrained, int8 with scales.
+    pretrained: State
+    # Of the tiles' stages, float32.
+    stages: Floats
+    folder: Path
+
+    @property
+    def trunk_state(self) -> State:
+        """The trunk's part of the pretrained weights, as stored."""
+        upper = tuple(
+            f"blocks.{number}." for number in range(self.config.trunk_blocks, self.config.blocks)
+        )
+        return {key: value for key, value in self.pretrained.items() if not key.startswith(upper)}
+
+
+def pretrained_view(encoder: Path, config: EyesConfig) -> State:
+    """Return CLIP's first blocks from the quantised ONNX file."""
+    return read_clip_encoder(encoder, config.blocks)
+
+
+def fold_of(eyes: Eyes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the fold of each photo, int64 `[M]`; repositories are never cut."""
+    return folds(eyes.space.columns.repository[rows], eyes.config.folds)
+
+
+def run_fold(eyes: Eyes, number: int, say: Say) -> None:
+    """Train view and tiles without the repositories of fold `number`, then judge these."""
+    out = eyes.folder / f"fold-{number}"
+    if (out / "judged.npz").is_file():
+        return
+    rows = eyes.space.rows(*eyes.config.learn)
+    held = fold_of(eyes, rows) == number
+    learning, judging = rows[~held], rows[held]
+    say(f"fold {number}: learning from {len(learning)} photos, judging {len(judging)}")
+    weights = dequantised(eyes.pretrained)
+    tune = eyes.config.tune.model_copy(update={"seed": eyes.config.seed + number})
+    network = train_view(eyes.space, weights, eyes.config.trunk_blocks, learning, tune, out, say)
+    tiles = train_tiles(eyes.space, learning, eyes.config.tiles_c)
+    found = judge(eyes.space, network, tiles, judging)
+    np.savez(out / "judged.npz", allow_pickle=False, **found)
+    say(f"fold {number}: {_summary(eyes, found)}")
+
+
+def judge(
+    space: Workspace, network: UpperBlocks, tiles: TilesHead, rows: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return logits of every version of `rows`: arrays `row`, `version`, `view`, `tiles`."""
+    parts: dict[str, list[NDArray[Any]]] = {"row": [], "version": [], "view": [], "tiles": []}
+    for version in range(space.tokens.shape[1]):
+        ready = rows[space.have_tokens[rows, version] & space.have_statistics[rows, version]]
+        if not len(ready):
+            continue
+        view, _ = score(network, space.tokens, space.classes, ready, version)
+        parts["row"].append(ready)
+        parts["version"].append(np.full(len(ready), version))
+        parts["view"].append(view)
+        parts["tiles"].append(tiles.logits(space, ready, version))
+    return {name: np.concatenate(each) for name, each in parts.items()}
+
+
+def judged_of(eyes: Eyes, found: dict[str, NDArray[Any]]) -> Judged:
+    """Return what was found as the fusion reads it."""
+    columns, rows = eyes.space.columns, found["row"]
+    return Judged(found["view"], found["tiles"], columns.label[rows], columns.repository[rows])
+
+
+def tuned(eyes: Eyes, number: int) -> UpperBlocks:
+    """Load the view's network of a fold.
+
+    Raises TrainingError when the fold was not run.
+    """
+    path = eyes.folder / f"fold-{number}" / "view.pt"
+    if not path.is_file():
+        raise TrainingError(f"fold {number} was not run: {path} is missing")
+    saved = torch.load(path, weights_only=True)
+    view = ViewNetwork.from_weights(dequantised(eyes.pretrained), eyes.config.trunk_blocks)
+    center, spread = saved["center"].numpy(), saved["spread"].numpy()
+    network = UpperBlocks(view, Head(center, spread, np.zeros_like(center), 0.0))
+    network.take(saved["state"])
+    return network.eval()
+
+
+def joined(eyes: Eyes, view: State) -> UpperBlocks:
+    """Return the package's view, as its stored weights say, with its head folded in."""
+    floats = dequantised(view)
+    weight, bias = floats.pop("head.weight"), floats.pop("head.bias")
+    weights = dequantised(eyes.trunk_state) | floats
+    network = ViewNetwork.from_weights(weights, eyes.config.trunk_blocks).eval()
+    ones, zeros = np.ones(len(weight), np.float32), np.zeros(len(weight), np.float32)
+    return UpperBlocks(network, Head(zeros, ones, weight, float(bias[0])))
+
+
+def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
+    """Join the folds, choose fusion and thresholds out of fold, and write the package."""
+    rows = eyes.space.rows(*eyes.config.learn)
+    view = view_state(
+        [tuned(eyes, number) for number in range(eyes.config.folds)], eyes.config.trunk_blocks
+    )
+    tiles = train_tiles(eyes.space, rows, eyes.config.tiles_c)
+    say("judging the untouched repositories by the joined model")
+    untouched = eyes.space.rows(*eyes.config.untouched)
+    kept = eyes.folder / "untouched.npz"
+    found = judge(eyes.space, joined(eyes, view), tiles, untouched)
+    np.savez(kept, allow_pickle=False, **found)
+    operating, report = choose_operating(eyes, found, say)
+    classes = np.array(eyes.space.classes[rows, 0], np.float32)
+    trunk = write_trunk(eyes.trunk_state, classes, eyes.config.trunk_blocks, eyes.folder / TRUNKS)
+    copy_trunk(trunk, eyes.folder / TRUNKS, output)
+    parts = Parts(
+        eyes.config.package.name,
+        eyes.config.package.version,
+        trunk,
+        view,
+        tiles_state(eyes.stages, tiles),
+        operating,
+        eyes.config.spec,
+        _record(eyes, rows, untouched),
+    )
+    return write_members(parts, output, {"validation": report})
+
+
+def choose_operating(
+    eyes: Eyes, untouched: dict[str, NDArray[Any]], say: Say
+) -> tuple[Operating, dict[str, Any]]:
+    """Fuse and threshold on out-of-fold logits; report how the thresholds carry over.
+
+    First on the folds alone, whose thresholds the untouched repositories then test by the joined
+    model; the shipped thresholds count both.
+    """
+    found = [
+        dict(np.load(eyes.folder / f"fold-{number}" / "judged.npz"))
+        for number in range(eyes.config.folds)
+    ]
+    out_of_fold = judged_of(
+        eyes, {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    )
+    fusing = _is_fusing(out_of_fold.repository, eyes.config.fusing_share)
+    fresh = judged_of(eyes, untouched)
+    looks = eyes.space.tokens.shape[1]
+    first = operate(out_of_fold[fusing], out_of_fold[~fusing], eyes.config.calibration, looks)
+    carried = _carried(first, fresh)
+    say(f"carried over to untouched repositories: {carried}")
+    both = _concatenated(out_of_fold[~fusing], fresh)
+    chosen = operate(out_of_fold[fusing], both, eyes.config.calibration, looks)
+    report = {"out_of_fold": first.numbers, "carried_over": carried, "chosen": chosen.numbers}
+    write_json(eyes.folder / "operating.json", report)
+    return chosen, report
+
+
+def _carried(operating: Operating, fresh: Judged) -> dict[str, Any]:
+    """Return what the folds' thresholds do on repositories that nothing touched."""
+    logits = operating.logits(fresh)
+    probability = probabilities(logits, operating.calibration)
+    return {
+        "auc": auc(fresh.label, logits),
+        "recall_at_1pct_fpr": recall_at_fpr(fresh.label, logits, 0.01),
+        "real_repositories": len(set(fresh.repository[fresh.label == 0])),
+        "points": [
+            {
+                "budget": point.thresholds.false_accusation_budget,
+                "accused": float(
+                    (probability[fresh.label == 0] >= point.thresholds.ai_above).mean()
+                ),
+                "found": float((probability[fresh.label == 1] >= point.thresholds.ai_above).mean()),
+                "missed": float(
+                    (probability[fresh.label == 1] <= point.thresholds.real_below).mean()
+                ),
+            }
+            for point in operating.points
+        ],
+    }
+
+
+def _is_fusing(repositories: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
+    """Say which repositories fusion and calibration are fitted on; another draw than the folds'."""
+    draws = [hashlib.sha256(f"fusing {name}".encode()).digest()[0] / 256 for name in repositories]
+    return np.array(draws) < share
+
+
+def _concatenated(a: Judged, b: Judged) -> Judged:
+    return Judged(
+        *(
+            np.concatenate([getattr(a, name), getattr(b, name)])
+            for name in ("view", "tiles", "label", "repository")
+        )
+    )
+
+
+def _summary(eyes: Eyes, found: dict[str, NDArray[Any]]) -> str:
+    judged = judged_of(eyes, found)
+    return ", ".join(
+        f"{name} AUC {auc(judged.label, each):.3f},"
+        f" recall at 1% {recall_at_fpr(judged.label, each, 0.01):.2f}"
+        for name, each in (("view", judged.view), ("tiles", judged.tiles))
+    )
+
+
+def _record(eyes: Eyes, rows: NDArray[np.int64], untouched: NDArray[np.int64]) -> TrainingRecord:
+    columns = eyes.space.columns
+    used = sorted(
+        f"{columns.sha256[row]} {columns.label[row]} {columns.split[row]}"
+        for row in [*rows, *untouched]
+    )
+    return TrainingRecord(
+        seed=eyes.config.seed,
+        git_revision=git_revision(),
+        data_fingerprint=hashlib.sha256("\n".join(used).encode()).hexdigest(),
+        n_train=len(rows),
+        n_calibration=len(untouched),
+        base_weights="CLIP ViT-B/16 (OpenAI, MIT) and EfficientNet-Lite0 (Apache-2.0)",
+        config=eyes.config.model_dump(mode="json"),
+    )
