@@ -18,6 +18,7 @@ from services.training.eyes.cli import app as eyes_app
 from services.training.fit import Progress as ProgressCall
 from services.training.photos import photos_package
 from services.training.pipeline import Run, package, prepare, train
+from services.training.public.cli import app as public_app
 from services.training.readme import update_readme
 from services.training.reevaluate import TOLERANCE, differences, reevaluate
 from services.training.settings import TrainingSettings
@@ -33,6 +34,7 @@ app = typer.Typer(
     help="Train, evaluate and package a detector.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(eyes_app, name="eyes")
+app.add_typer(public_app, name="public")
 # Messages hold lists and paths, which must not be taken for markup.
 _console = Console(stderr=True, markup=False, highlight=False)
 

@@ -52,8 +52,10 @@ def made_config(**changes):
         },
         "caps": {"per_generator": 100, "per_source": 100, "per_class": 100},
         "validation_share": 0.4,
-        "stack": {"size": 32, "tiles": 2, "grid": 2, "max_long": 224},
+        "eyes": {
+            "spec": {"size": 32, "tiles": 2, "grid": 2, "max_long": 224},
+            "package": {"version": "tiny"},
+        },
         "workers": 0,
-        "device": "cpu",
     }
     return PublicConfig.model_validate(content | changes)

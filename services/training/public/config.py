@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from services.training.config import Section
 from services.training.errors import TrainingError
-from services.training.public.trunks import TILES, TRUNKS
-from shared.ml.spec import StackSpec
+from services.training.eyes.config import EyesConfig
+from services.training.public.trunks import TILES, TRUNKS, known
 
 
 class Caps(Section):
@@ -44,82 +44,43 @@ class DataSet(Section):
         return self
 
 
-class ViewConfig(Section):
-    """The view: a head on a frozen trunk's class tokens, then the blocks behind it."""
-
-    trunk: str = "clip-b16-openai"
-    # A local safetensors file in timm's key names; None lets timm download.
-    weights: Path | None = None
-    # Blocks in all, and how many of them stay frozen.
-    blocks: int = Field(default=9, ge=2)
-    trunk_blocks: int = Field(default=6, ge=1)
-    # Regularisation of the head.
-    c: float = Field(default=3e-4, gt=0)
-    steps: int = Field(default=4000, ge=1)
-    batch: int = Field(default=128, ge=2)
-    block_rate: float = Field(default=1.5e-5, gt=0)
-    head_rate: float = Field(default=3e-4, gt=0)
-    # Share of the patches that a step sees.
-    keep_patches: float = Field(default=0.5, gt=0, le=1)
-    checkpoint_every: int = Field(default=200, ge=1)
-
-    @field_validator("trunk")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in TRUNKS:
-            raise ValueError(f"known trunks are {', '.join(TRUNKS)}")
-        return name
-
-    @model_validator(mode="after")
-    def _something_to_tune(self) -> Self:
-        if self.trunk_blocks >= self.blocks:
-            raise ValueError("trunk_blocks must be smaller than blocks")
-        return self
-
-
-class TilesConfig(Section):
-    """The tiles: an EfficientNet's first stages under the head of `shared.ml.statistics`."""
-
-    network: str = "efficientnet-lite0"
-    # As for the view.
-    weights: Path | None = None
-    # Photos that the first head is fitted on, before anything else learns.
-    probe_photos: int = Field(default=2000, ge=8)
-    c: float = Field(default=3e-4, gt=0)
-    steps: int = Field(default=4000, ge=1)
-    # Photos of a step, each with one tile.
-    batch: int = Field(default=128, ge=2)
-    rate: float = Field(default=1e-4, gt=0)
-    head_rate: float = Field(default=3e-4, gt=0)
-    weight_decay: float = Field(default=0.02, ge=0)
-    smoothing: float = Field(default=0.05, ge=0, lt=0.5)
-    checkpoint_every: int = Field(default=200, ge=1)
-
-    @field_validator("network")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in TILES:
-            raise ValueError(f"known networks are {', '.join(TILES)}")
-        return name
-
-
 class PublicConfig(Section):
-    """One run, from a public data set to trained members."""
+    """One run, from a public data set to a package of members, or as far as its networks go."""
 
-    # Names the run's folder.
+    # Names the run's store.
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = 17
     data: DataSet
     caps: Caps
     # Share of the sources that are held out, and generators that are, whole.
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     validation_generators: tuple[str, ...] = ()
-    stack: StackSpec = StackSpec()
     # Processes that decode; 0 decodes in this one.
     workers: int = Field(default=4, ge=0)
-    view: ViewConfig = ViewConfig()
-    tiles: TilesConfig = TilesConfig()
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # Names of services/training/public/trunks.py.
+    trunk: str = "clip-b16-openai"
+    tiles: str = "efficientnet-lite0"
+    # Local safetensors files in timm's key names; None lets timm download them.
+    trunk_weights: Path | None = None
+    tiles_weights: Path | None = None
+    # Images at once through the frozen networks.
+    batch: int = Field(default=128, ge=1)
+    # Everything after the store, as for the eyes; its `cap` and `tiles_weights` are not used.
+    eyes: EyesConfig
+
+    @field_validator("trunk")
+    @classmethod
+    def _on_the_route(cls, name: str) -> str:
+        network = known(TRUNKS, name)
+        if network.obstacle:
+            fitting = ", ".join(key for key, each in TRUNKS.items() if not each.obstacle)
+            raise ValueError(f"{name} cannot be the trunk: {network.obstacle}; take {fitting}")
+        return name
+
+    @field_validator("tiles")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        known(TILES, name)
+        return name
 
     def accept(self, *, non_commercial: bool) -> None:
         """Raise TrainingError where the licence is non-commercial and that was not accepted."""

@@ -96,8 +96,10 @@ def _cursor(config: PublicConfig, reader: Reader, folder: Path) -> Cursor:
 
 def _identity(config: PublicConfig) -> str:
     """Return a hash of what decides which rows the store has, and what is in them."""
-    names = ("name", "seed", "data", "caps", "validation_share", "validation_generators", "stack")
-    text = config.model_dump_json(include=set(names))
+    names = {"name", "data", "caps", "validation_share", "validation_generators"}
+    text = config.model_dump_json(include=names) + config.eyes.model_dump_json(
+        include={"seed", "spec"}
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -109,7 +111,7 @@ class _Filling:
         self._folder, self._cursor = folder, cursor
         self._taken: Counter[tuple[str, object]] = Counter()
         self._hashes: set[str] = set()
-        row = (len(VERSIONS), *config.stack.shape)
+        row = (len(VERSIONS), *config.eyes.spec.shape)
         self._stacks = GrowingArray(folder / STACKS, np.uint8, row, cursor.rows)
         self._keep_rows()
 
@@ -122,7 +124,7 @@ class _Filling:
     def run(self, say: Say) -> None:
         """Read on until nothing is left or wanted."""
         cursor = self._cursor
-        with decoding(self._config.workers, self._config.stack) as decode:
+        with decoding(self._config.workers, self._config.eyes.spec) as decode:
             while cursor.shard < len(cursor.shards) and not self._full():
                 shard = cursor.shards[cursor.shard]
                 self._read(shard, decode)
@@ -222,7 +224,7 @@ class _Filling:
     def _split(self, record: Record) -> str:
         config = self._config
         held_out = record.generator in config.validation_generators
-        share = share_of(record.source, config.seed)
+        share = share_of(record.source, config.eyes.seed)
         return "val" if held_out or share < config.validation_share else "train"
 
     def _keep_rows(self) -> None:

@@ -1,13 +1,12 @@
-"""Networks that the members can start from: name, licence, input, and whether they can be served.
+"""Networks that the members can start from: name, licence, input, and whether they fit.
 
-The package's graph of the view reads class tokens of a CLIP ViT: a norm before the blocks and
-QuickGELU in them. The graph of the tiles reads an EfficientNet-Lite. Other networks can be trained
-and compared here, not packaged; `obstacle` says why.
+The view's network reads class tokens of a CLIP ViT: a norm before the blocks, QuickGELU in them.
+`obstacle` says why that class-token route does not apply to a trunk. Packages so far are of one
+trunk and one network for the tiles; with others the folds are trained and judged, no more.
 """
 
 from dataclasses import dataclass
 
-from services.training.errors import TrainingError
 from shared.ml.spec import Normalization
 
 CLIP = Normalization(
@@ -16,17 +15,15 @@ CLIP = Normalization(
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 HALF = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
-_GELU = "its blocks have GELU, the package's graph has QuickGELU"
-_DINO = "it scales its blocks' outputs and has no norm before them, as the package's graph has"
-_SQUEEZE = "it has squeeze-and-excitation and SiLU, the package's graph is of EfficientNet-Lite"
+_GELU = "its blocks have GELU, the view's network has QuickGELU"
+_DINO = "it scales its blocks' outputs and has no norm before them, unlike the view's network"
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network in timm, with the licence of its weights.
 
-    `patch` is None for the tiles' networks. `obstacle` None can be packaged: for a view it means
-    that the class-token route applies.
+    `patch` is None for the tiles' networks. `packaged` says whether a package can be made of it.
     """
 
     timm_name: str
@@ -34,15 +31,19 @@ class Network:
     size: int
     normalization: Normalization
     patch: int | None = None
+    # Why the class-token route does not apply; None where it does.
     obstacle: str | None = None
+    packaged: bool = False
 
 
-# Sizes are those of the weights; positions are interpolated where the stack has another size.
+# Sizes are those of the weights; the stack's size must be the same.
 # Licences are the authors': OpenAI's and OpenCLIP's repositories and model cards (MIT), Meta's
 # DINOv2 (Apache-2.0), timm (Apache-2.0).
 TRUNKS: dict[str, Network] = {
     # The one that releases so far are on.
-    "clip-b16-openai": Network("vit_base_patch16_clip_quickgelu_224.openai", "MIT", 224, CLIP, 16),
+    "clip-b16-openai": Network(
+        "vit_base_patch16_clip_quickgelu_224.openai", "MIT", 224, CLIP, 16, packaged=True
+    ),
     "clip-l14-openai": Network("vit_large_patch14_clip_quickgelu_224.openai", "MIT", 224, CLIP, 14),
     "openclip-b32-laion400m": Network(
         "vit_base_patch32_clip_quickgelu_224.laion400m_e32", "MIT", 224, CLIP, 32
@@ -62,15 +63,15 @@ TRUNKS: dict[str, Network] = {
 }
 
 TILES: dict[str, Network] = {
-    "efficientnet-lite0": Network("tf_efficientnet_lite0.in1k", "Apache-2.0", 224, HALF),
-    "efficientnet-b0": Network(
-        "efficientnet_b0.ra_in1k", "Apache-2.0", 224, IMAGENET, obstacle=_SQUEEZE
+    "efficientnet-lite0": Network(
+        "tf_efficientnet_lite0.in1k", "Apache-2.0", 224, HALF, packaged=True
     ),
+    "efficientnet-b0": Network("efficientnet_b0.ra_in1k", "Apache-2.0", 224, IMAGENET),
 }
 
 
 def known(table: dict[str, Network], name: str) -> Network:
-    """Return a network by its name here. Raises TrainingError that lists the known ones."""
+    """Return a network by its name here. Raises ValueError that lists the known ones."""
     if name not in table:
-        raise TrainingError(f"{name} is not a known network; known are {', '.join(table)}")
+        raise ValueError(f"{name} is not a known network; known are {', '.join(table)}")
     return table[name]

@@ -42,7 +42,7 @@ def test_every_readable_photo_is_in_the_store_once(openfake, config, tmp_path):
     assert (rows[0]["width"], rows[0]["group"]) == ("72", "tiny (CC-BY-4.0)")
     # What is stored for a row is what that file gives.
     number = next(n for n in range(30) if photo(n, n % 2) and _digest(n) == rows[5]["sha256"])
-    expected, _size = versions_of(photo(number, number % 2), rows[5]["sha256"], config.stack)
+    expected, _size = versions_of(photo(number, number % 2), rows[5]["sha256"], config.eyes.spec)
     np.testing.assert_array_equal(stacks[5], expected)
 
 
@@ -123,7 +123,7 @@ def test_a_finished_store_is_left_alone_and_another_configuration_refused(
     before = (tmp_path / "store" / "stacks.npy").stat().st_mtime_ns
     fill(config, reader_of(config, tmp_path / "gone"), tmp_path / "store", quiet)
     assert (tmp_path / "store" / "stacks.npy").stat().st_mtime_ns == before
-    other = made_config(seed=18)
+    other = made_config(validation_share=0.3)
     with pytest.raises(TrainingError, match="another configuration"):
         fill(other, reader_of(other, openfake), tmp_path / "store", quiet)
 
