@@ -9,6 +9,7 @@ import csv
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,9 +33,16 @@ from shared.contracts.wire import Verdict
 from shared.core.settings import REPOSITORY_ROOT, load_settings
 
 SAMPLES = REPOSITORY_ROOT / "data" / "samples" / "samples.csv"
+# Columns of the table where there is no terminal to ask.
+WIDTH = 110
 _PARALLEL = 4
 _WAIT_S = 60.0
 _COLOURS = {Label.REAL: "green", Label.AI_GENERATED: "red", Label.UNCERTAIN: "yellow"}
+_WORDS = {Label.REAL: "real", Label.AI_GENERATED: "AI-generated", Label.UNCERTAIN: "uncertain"}
+_NOTE = (
+    "uncertain: the model does not decide, a person should look.\nA few samples do not measure a"
+    " model: its tests are in models/champion/MODEL_CARD.md."
+)
 
 
 @dataclass(frozen=True)
@@ -96,36 +104,55 @@ def judge_all(endpoints: Endpoints, samples: Sequence[Sample]) -> list[Outcome]:
 
 
 def render(outcomes: Sequence[Outcome]) -> Table:
-    """Return the table of verdicts; `time` is from upload to verdict as a client sees it."""
-    table = Table(title="Sample photos", title_justify="left")
+    """Return the table of verdicts, each beside the truth, with the totals below it.
+
+    `time` is from upload to verdict as a client sees it.
+    """
+    models = sorted({o.verdict.model_version for o in outcomes if o.verdict})
+    table = Table(
+        title=f"{len(outcomes)} sample photos, judged by model {', '.join(models) or '(none)'}",
+        title_justify="left",
+        caption=f"{tally(outcomes)}.\n{_NOTE}",
+        caption_justify="left",
+    )
     table.add_column("file", no_wrap=True)
-    table.add_column("truth")
+    table.add_column("truth", no_wrap=True)
     table.add_column("verdict")
-    table.add_column("P(AI)", justify="right")
-    table.add_column("model", overflow="fold")
-    table.add_column("time", justify="right")
+    table.add_column("probability of AI", justify="right")
+    table.add_column("outcome")
+    table.add_column("time", justify="right", no_wrap=True)
     for outcome in outcomes:
-        taken = f"{outcome.seconds:.2f} s"
-        name, truth = outcome.sample.path.name, outcome.sample.truth
-        if outcome.verdict is None:
-            table.add_row(name, truth, f"[bold red]none: {outcome.error}", "", "", taken)
-            continue
-        verdict = outcome.verdict
-        label = f"[{_COLOURS[verdict.label]}]{verdict.label}"
-        table.add_row(
-            name, truth, label, f"{verdict.probability:.3f}", verdict.model_version, taken
-        )
+        table.add_row(*_cells(outcome))
     return table
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    name, truth = outcome.sample.path.name, _WORDS[Label(outcome.sample.truth)]
+    taken = f"{outcome.seconds:.2f} s"
+    if outcome.verdict is None:
+        return name, truth, f"[bold red]none: {outcome.error}", "", "", taken
+    label = outcome.verdict.label
+    shown = f"[{_COLOURS[label]}]{_WORDS[label]}"
+    return name, truth, shown, f"{outcome.verdict.probability:.1%}", _outcome(outcome), taken
+
+
+def _outcome(outcome: Outcome) -> str:
+    """Return `right`, `uncertain` or `wrong`, or `none` where there is no verdict."""
+    if outcome.verdict is None:
+        return "none"
+    label = outcome.verdict.label
+    if label is Label.UNCERTAIN:
+        return "uncertain"
+    return "right" if label == outcome.sample.truth else "wrong"
 
 
 def tally(outcomes: Sequence[Outcome]) -> str:
     """Return one line that counts how the verdicts compare with the truth."""
-    labels = [(o.sample.truth, str(o.verdict.label)) for o in outcomes if o.verdict]
-    right = sum(truth == label for truth, label in labels)
-    unsure = sum(label == Label.UNCERTAIN for _truth, label in labels)
-    wrong = len(labels) - right - unsure
-    none = len(outcomes) - len(labels)
-    return f"{right} right, {unsure} uncertain, {wrong} wrong, {none} without a verdict"
+    counts = Counter(_outcome(outcome) for outcome in outcomes)
+    return (
+        f"{counts['right']} right, {counts['uncertain']} uncertain, {counts['wrong']} wrong,"
+        f" {counts['none']} without a verdict"
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -150,7 +177,7 @@ def main() -> int:
             report(f"{len(outcomes)} photos sent, {tally(outcomes)}")
             complete = all(outcome.verdict for outcome in outcomes)
             # In a pipe or a log rich would assume 80 columns and cut file names.
-            console = Console() if sys.stdout.isatty() else Console(width=110)
+            console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
             console.print(render(outcomes))
             if not once:
                 print(summary(endpoints, stack.layout), flush=True)

@@ -26,6 +26,7 @@ _VERDICT: dict[str, Any] = {
     "confidence": 0.97,
     "model_version": "0.2.0",
     "evidence": [
+        {"kind": "networks", "ended_at": "tiles", "view_logit": 2.1, "tiles_logit": 3.4},
         {
             "kind": "digital_source_type",
             "says": "ai_generated",
@@ -33,7 +34,7 @@ _VERDICT: dict[str, Any] = {
             "detail": "IPTC digital source type trainedAlgorithmicMedia:"
             " made by a trained generator.",
             "found": {"where": "xmp", "value": "trainedAlgorithmicMedia"},
-        }
+        },
     ],
     "created_at": "2026-11-22T17:00:00.110Z",
     "judged_with": {"false_accusation_budget": 0.01, "precision": "f32"},

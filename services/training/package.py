@@ -13,8 +13,10 @@ from services.training.data import Splits, fingerprint
 from services.training.evaluate import headline
 from services.training.export import Exported
 from services.training.measure import Calibrated
+from shared.ml.errors import PackageError
 from shared.ml.evaluation_photos import PHOTOS_NAME
-from shared.ml.package import ModelPackage, sha256_file
+from shared.ml.members.trunks import TrunkStore
+from shared.ml.package import TRUNKS, ModelPackage, load_package, read_manifest, sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
     FileEntry,
@@ -96,12 +98,38 @@ def report_of(found: ModelPackage) -> dict[str, Any]:
 
 
 def put_in_place(directory: Path, output: Path) -> None:
-    """Move a finished package over an older one, file by file, the manifest last."""
+    """Move a finished package over an older one, file by file, the manifest last.
+
+    A trunk in `directory` goes first, to the trunks beside `output`: other releases share those.
+    Files that only the older manifest names are deleted.
+    Raises PackageError, before anything of the older package changes, when this one is not whole.
+    """
+    trunk = read_manifest(directory).trunk
+    within, beside = directory / TRUNKS, output.parent / TRUNKS
+    if trunk and (within / trunk.file.name).is_file():
+        TrunkStore(beside).put(within / trunk.file.name, trunk.file)
+    load_package(directory, beside)
+    shutil.rmtree(within, ignore_errors=True)
     output.mkdir(exist_ok=True)
+    older = _named(output)
     for path in sorted(directory.iterdir(), key=lambda path: path.name == MANIFEST_NAME):
         if path.is_dir():  # pictures: those of the older package go
             shutil.rmtree(output / path.name, ignore_errors=True)
         shutil.move(path, output / path.name)
+    for name in older - _named(output):
+        (output / name).unlink(missing_ok=True)
+
+
+def _named(directory: Path) -> set[str]:
+    """Return the names of the files that a package's manifest lists, the trunk's left out."""
+    try:
+        manifest = read_manifest(directory)
+    except PackageError:  # there is none yet, or one of another time
+        return set()
+    files = manifest.files
+    entries = [files.weights, files.openvino_xml, files.openvino_bin, files.evaluation_photos]
+    entries += [files.evaluation, *(member.weights for member in manifest.members)]
+    return {entry.name for entry in entries if entry}
 
 
 def entry_of(path: Path) -> FileEntry:

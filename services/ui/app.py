@@ -65,7 +65,8 @@ def _check_tab(config: ClientConfig) -> None:
         uploads = [Upload(file.name, file.getvalue()) for file in files]
         _submit(config, uploads, listing_id.strip(), category.strip())
     elif samples_wanted:
-        _submit(config, [Upload(sample.name, sample.content) for sample in samples], "", "")
+        uploads = [Upload(sample.name, sample.path.read_bytes()) for sample in samples]
+        _submit(config, uploads, "", "")
     if "result" in st.session_state:
         job_tab.show_result(config, "result")
     elif samples:

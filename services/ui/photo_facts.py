@@ -122,19 +122,30 @@ def evidence(verdict: Verdict) -> str:
 
 def _entry(entry: Mapping[str, Any]) -> str:
     kind, detail = str(entry.get("kind", "")), entry.get("detail")
-    text = str(detail) if detail else _second_look(entry)
+    text = str(detail) if detail else _told(entry)
     strength = STRENGTHS.get(str(entry.get("strength", "")))
     behind = f' <span class="apd-small">({escape(strength)})</span>' if strength else ""
     return f"<strong>{escape(kind_words(kind))}</strong>: {escape(text)}{behind}"
 
 
-def _second_look(entry: Mapping[str, Any]) -> str:
+def _told(entry: Mapping[str, Any]) -> str:
+    """Return the words for an entry that is numbers."""
     try:
+        if entry.get("kind") == "networks":
+            return _looked_at(entry)
         after = WORDS[Label(entry["label_after"])].name
         look = f"saved again as JPEG of quality {entry['jpeg_quality']} the photo is {after}"
         return f"{look} ({percent(float(entry['probability_after']))})."
     except (KeyError, ValueError, TypeError):
         return "no words for this yet; the downloaded evidence has it."
+
+
+def _looked_at(entry: Mapping[str, Any]) -> str:
+    view = f"the whole photo, reduced, gave {float(entry['view_logit']):+.1f}"
+    if entry["ended_at"] == "view":
+        return f"{view}, so clear that details at full size could not have changed the verdict."
+    tiles = float(entry["tiles_logit"])
+    return f"{view}, details at full size {tiles:+.1f}; above 0 pulls to AI-generated."
 
 
 def facts(image: ImageDetail) -> str:

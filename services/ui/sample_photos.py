@@ -11,14 +11,18 @@ SAMPLES_DIR = REPOSITORY_ROOT / "data" / "samples"
 
 @dataclass(frozen=True, slots=True)
 class SamplePhoto:
-    """One sample; `label` is what it truly is."""
+    """One sample; `label` is what it truly is. Its bytes are read only when somebody sends it."""
 
-    name: str
-    content: bytes
+    path: Path
     label: str
     generator: str
     licence: str
     attribution: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
 
 
 def load_samples(directory: Path = SAMPLES_DIR) -> list[SamplePhoto]:
@@ -27,20 +31,14 @@ def load_samples(directory: Path = SAMPLES_DIR) -> list[SamplePhoto]:
         text = (directory / "samples.csv").read_text(encoding="utf-8")
     except OSError:
         return []
-    samples = []
-    for row in csv.DictReader(text.splitlines()):
-        try:
-            content = (directory / row["file"]).read_bytes()
-        except OSError:
-            continue
-        samples.append(
-            SamplePhoto(
-                name=row["file"],
-                content=content,
-                label=row["label"],
-                generator=row.get("generator", ""),
-                licence=row.get("licence", ""),
-                attribution=row.get("attribution", ""),
-            )
+    listed = [
+        SamplePhoto(
+            path=directory / row["file"],
+            label=row["label"],
+            generator=row.get("generator", ""),
+            licence=row.get("licence", ""),
+            attribution=row.get("attribution", ""),
         )
-    return samples
+        for row in csv.DictReader(text.splitlines())
+    ]
+    return [sample for sample in listed if sample.path.is_file()]

@@ -46,6 +46,7 @@ _KINDS = {
     "provenance": "Metadata",
     "conclusion": "What decided",
     "reencode": "Second look",
+    "networks": "What was looked at",
 }
 
 # How far a statement of the file can be believed.

@@ -23,7 +23,7 @@ def judged_with(
     """
     manifest = package.manifest
     thresholds = manifest.thresholds
-    return {
+    facts = {
         "package_sha256": digest or None,
         "engine": engine.name,
         "precision": engine.precision,
@@ -34,6 +34,13 @@ def judged_with(
         "preprocess": manifest.preprocess.model_dump(mode="json"),
         "recheck": manifest.recheck.model_dump(mode="json") if manifest.recheck else None,
         "provenance": provenance,
+    }
+    if manifest.trunk is None:
+        return facts
+    # The package's own digest does not hold the trunk: it lies beside it, shared.
+    return facts | {
+        "trunk_sha256": manifest.trunk.file.sha256,
+        "members": {name: {"precision": each} for name, each in engine.precisions.items()},
     }
 
 
@@ -51,3 +58,13 @@ def judged_precision(facts: Mapping[str, Any]) -> Precision:
     if named:
         raise ValueError(f"unknown precision {named!r}")
     return _UNNAMED.get(engine, "f32")
+
+
+def member_precisions(facts: Mapping[str, Any]) -> dict[str, Precision]:
+    """Return what each member of a package of members was computed in; unknown ones are left out.
+
+    Empty for a verdict of a package of one network.
+    """
+    told = facts.get("members") or {}
+    named = {name: judged_precision(each) for name, each in told.items() if each.get("precision")}
+    return dict(named)

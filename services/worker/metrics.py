@@ -45,6 +45,11 @@ SECOND_LOOKS = Counter(
     "Photos near a threshold judged again after a re-encode, by whether the label stayed.",
     ["result"],
 )
+PHOTOS_ENDED = Counter(
+    "detector_worker_photos_ended_total",
+    "Photos judged by a package of members, by the network that ended them: `view` or `tiles`.",
+    ["network"],
+)
 MODEL_SWAPS = Counter(
     "detector_worker_model_swaps_total",
     "Packages taken from the model registry, by result: `done` or `refused`.",
@@ -79,6 +84,8 @@ for _label in ("real", "ai_generated", "uncertain"):
     CONCLUSIONS.labels(_label)
 for _result in ("kept", "flipped"):
     SECOND_LOOKS.labels(_result)
+for _network in ("view", "tiles"):
+    PHOTOS_ENDED.labels(_network)
 for _result in ("done", "refused"):
     MODEL_SWAPS.labels(_result)
 for _result in ("done", "refused", "postponed", "nothing_to_do"):

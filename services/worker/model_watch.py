@@ -10,7 +10,9 @@ from pathlib import Path
 from services.worker.metrics import MODEL_SWAPS, REGISTRY_UP
 from services.worker.serving import LoadedModel, Loader, ModelServer
 from shared.core.logging import get_logger
-from shared.ml.package import load_package
+from shared.ml.errors import PackageError
+from shared.ml.members.trunks import TrunkStore
+from shared.ml.package import TRUNKS, load_package, read_manifest
 from shared.registry.digest import package_digest
 from shared.registry.errors import RegistryError
 from shared.registry.records import ModelVersion
@@ -176,8 +178,9 @@ def _load(directory: Path, loader: Loader) -> LoadedModel:
 
 
 def prune(cache: Path, served: Path) -> None:
-    """Delete downloads but the newest few; a file that is in use outlives its name."""
-    changed = {path: path.stat().st_mtime for path in cache.iterdir() if path.is_dir()}
+    """Delete downloads but the newest few and their trunks; an open file outlives its name."""
+    folders = (path for path in cache.iterdir() if path.is_dir() and path.name != TRUNKS)
+    changed = {path: path.stat().st_mtime for path in folders}
     partial = {path for path in changed if path.name.startswith(".")}
     newest = sorted(changed.keys() - partial, key=lambda path: changed[path], reverse=True)
     # A process that was killed leaves its download behind; one under way is younger than this.
@@ -185,3 +188,13 @@ def prune(cache: Path, served: Path) -> None:
     for path in [*newest[_KEPT:], *abandoned]:
         if path != served:
             shutil.rmtree(path, ignore_errors=True)
+    needed = {name for path in {served, *newest[:_KEPT]} for name in _trunk_names(path)}
+    TrunkStore(cache / TRUNKS).prune(needed, _ABANDONED_S)
+
+
+def _trunk_names(directory: Path) -> list[str]:
+    try:
+        trunk = read_manifest(directory).trunk
+    except PackageError:  # another process deleted it meanwhile
+        return []
+    return [trunk.file.name] if trunk else []

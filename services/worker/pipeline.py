@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.worker.batcher import BatchError, MicroBatcher
@@ -13,8 +13,9 @@ from services.worker.engines.port import Engine, Images
 from services.worker.engines.serial import SerialEngine
 from services.worker.explain import explain
 from services.worker.judged_with import judged_with
-from services.worker.metrics import BATCH_SIZE, SECOND_LOOKS, STAGE_SECONDS
+from services.worker.metrics import BATCH_SIZE, PHOTOS_ENDED, SECOND_LOOKS, STAGE_SECONDS
 from services.worker.provenance import Provenance
+from services.worker.told import told_by_networks
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import Label
 from shared.core.errors import ObjectCorrupt, ObjectMissing, StorageError
@@ -50,10 +51,14 @@ _T = TypeVar("_T")
 
 
 class _Found(NamedTuple):
-    """What the network says of one photo."""
+    """What the network says of one photo.
+
+    `told` is the evidence's entry about members; None for a package of one network.
+    """
 
     logit: float
     embedding: tuple[float, ...] | None
+    told: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class _Look:
     """A first judgement and, near a threshold, the second look."""
 
     judgement: Judgement
-    embedding: tuple[float, ...] | None
+    found: _Found
     again: Future[_Found] | None
     submitted: _Submitted
 
@@ -165,11 +170,12 @@ class InferencePipeline:
 
     def _predict(self, images: Images) -> list[_Found]:
         predictions = self._engine.predict(images)
-        logits = predictions.logits.tolist()
-        if predictions.embeddings is None:
-            return [_Found(logit, None) for logit in logits]
-        embeddings = predictions.embeddings.tolist()
-        return [_Found(*each) for each in zip(logits, map(tuple, embeddings), strict=True)]
+        logits, count = predictions.logits.tolist(), len(predictions.logits)
+        embeddings: Sequence[tuple[float, ...] | None] = [None] * count
+        if predictions.embeddings is not None:
+            embeddings = [tuple(each) for each in predictions.embeddings.tolist()]
+        told = told_by_networks(predictions) or [None] * count
+        return [_Found(*each) for each in zip(logits, embeddings, told, strict=True)]
 
     def _fetch(self, image: LeasedImage) -> bytes:
         return self._store.get(image.object_key, image.size, image.sha256)
@@ -185,12 +191,14 @@ class InferencePipeline:
             judgement = judge(found.logit, self._manifest)
         except (BatchError, ValueError) as error:
             return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+        if found.told:
+            PHOTOS_ENDED.labels(found.told["ended_at"]).inc()
         recheck = self._manifest.recheck
         if recheck is None or not needs_second_look(judgement, self._manifest):
-            return _Look(judgement, found.embedding, None, staged)
+            return _Look(judgement, found, None, staged)
         pixels = reencode(staged.array, recheck.jpeg_quality)
         again = self._batcher.submit(pixels, bulk=image.bulk)
-        return _Look(judgement, found.embedding, again, staged)
+        return _Look(judgement, found, again, staged)
 
     def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
         judgement = look.judgement
@@ -208,9 +216,9 @@ class InferencePipeline:
             judgement.probability,
             judgement.confidence,
             judgement.logit,
-            list(judgement.evidence),
+            [*([look.found.told] if look.found.told else []), *judgement.evidence],
             self.judged_with,
-            embedding=look.embedding,
+            embedding=look.found.embedding,
             encoder_quality=look.submitted.quality,
         )
         return self._provenance.conclude(judged, look.submitted.findings)

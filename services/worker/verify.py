@@ -1,6 +1,6 @@
 """Computes the verdict of an evidence bundle again, by the path that judged the photo."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from services.worker.bootstrap import at_budget
 from services.worker.engines.port import Engine
 from services.worker.engines.select import load_engine
-from services.worker.judged_with import judged_precision
+from services.worker.judged_with import judged_precision, member_precisions
 from services.worker.pipeline import InferencePipeline
 from services.worker.provenance import Provenance
 from services.worker.settings import WorkerSettings
@@ -65,7 +65,7 @@ def verify(
         yield Check("model package", digest[:16], now_digest[:16], now_digest == digest)
     precision = _precision(stored)
     allowed = TOLERANCES[precision].probability if tolerance is None else tolerance
-    engine = _engine(package, precision)
+    engine = _engine(package, precision, member_precisions(stored.judged_with))
     yield Check("precision", precision, _told(precision, engine, allowed), holds=True)
     now = _judge(bundle, package, engine, _provenance(stored, anchors))
     yield Check("label", stored.label.value, now.label.value, now.label == stored.label)
@@ -103,6 +103,7 @@ def _provenance(stored: JudgedVerdict, anchors: Path | None) -> Provenance:
 
 def _precision(stored: JudgedVerdict) -> Precision:
     try:
+        member_precisions(stored.judged_with)
         return judged_precision(stored.judged_with)
     except ValueError as error:
         raise NotRepeatableError(
@@ -110,15 +111,32 @@ def _precision(stored: JudgedVerdict) -> Precision:
         ) from error
 
 
-def _engine(package: ModelPackage, precision: Precision) -> Engine:
+def _engine(
+    package: ModelPackage, precision: Precision, members: Mapping[str, Precision]
+) -> Engine:
     """Load an engine in `precision`, or in float32 where there is none such here.
+
+    Of a package of members each is computed in its own of `members`.
 
     What the package lists counts for new verdicts alone: older workers took bfloat16 by themselves.
     """
-    listed = tuple(dict.fromkeys((precision, "f32")))
-    manifest = package.manifest.model_copy(update={"precisions": listed})
+    manifest = package.manifest.model_copy(
+        update={
+            "precisions": _listed_precisions(precision),
+            "members": tuple(
+                member.model_copy(
+                    update={"precisions": _listed_precisions(members.get(member.name, precision))}
+                )
+                for member in package.manifest.members
+            ),
+        }
+    )
     settings = WorkerSettings.model_construct(worker_engine="auto")
     return load_engine(replace(package, manifest=manifest), settings)
+
+
+def _listed_precisions(precision: Precision) -> tuple[Precision, ...]:
+    return tuple(dict.fromkeys((precision, "f32")))
 
 
 def _told(precision: Precision, engine: Engine, allowed: float) -> str:

@@ -66,6 +66,26 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def verify_file(path: Path, entry: FileEntry) -> None:
+    """Check that `path` has the size and the SHA-256 of `entry`, whatever its name.
+
+    Raises PackageError that names the file and says how it differs.
+    """
+    try:
+        size = path.stat().st_size
+        digest = sha256_file(path) if size == entry.size_bytes else None
+    except OSError as error:
+        raise PackageError(f"model package file {path} cannot be read: {error}") from error
+    if digest is None:
+        raise PackageError(
+            f"model package file {path} has {size} bytes, not the {entry.size_bytes} packaged"
+        )
+    if digest != entry.sha256:
+        raise PackageError(
+            f"model package file {path} was altered: SHA-256 {digest}, packaged {entry.sha256}"
+        )
+
+
 def read_manifest(directory: Path) -> ModelManifest:
     """Read and check `model.json` of a package directory, without touching its other files.
 
@@ -134,17 +154,5 @@ def _trunk(directory: Path, manifest: ModelManifest, trunks: Path | None) -> Pat
 
 def _verified(directory: Path, entry: FileEntry) -> Path:
     path = directory / entry.name
-    try:
-        size = path.stat().st_size
-        digest = sha256_file(path) if size == entry.size_bytes else None
-    except OSError as error:
-        raise PackageError(f"model package file {path} cannot be read: {error}") from error
-    if digest is None:
-        raise PackageError(
-            f"model package file {path} has {size} bytes, not the {entry.size_bytes} packaged"
-        )
-    if digest != entry.sha256:
-        raise PackageError(
-            f"model package file {path} was altered: SHA-256 {digest}, packaged {entry.sha256}"
-        )
+    verify_file(path, entry)
     return path

@@ -88,6 +88,24 @@ def stack(data: bytes, spec: StackSpec, max_pixels: int = DEFAULT_MAX_PIXELS) ->
     return _decoded(data, max_pixels, cut)
 
 
+def stack_and_photo(
+    data: bytes, spec: StackSpec, max_long: int, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[Stack, UInt8Array]:
+    """As `stack`, and the whole photo uint8 `[h, w, 3]`, its long side at most `max_long` pixels.
+
+    From one decode, so that a huge photo is in memory once.
+    """
+
+    def cut(rgb: Image.Image, orientation: int) -> tuple[Stack, UInt8Array]:
+        photo = _upright(rgb, orientation)
+        scale = min(1.0, max_long / max(photo.size))
+        width, height = (max(1, round(side * scale)) for side in photo.size)
+        small = photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return stack_of(photo, spec), np.asarray(small)
+
+    return _decoded(data, max_pixels, cut)
+
+
 def upright(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """Decode a photo to an upright RGB image. Raises as `preprocess` does."""
     return _decoded(data, max_pixels, _upright)

@@ -136,6 +136,11 @@ class FileEntry(Frozen):
     size_bytes: int = Field(ge=0)
 
 
+def trunk_name(sha256: str) -> str:
+    """Return the file name of the trunk with this hash."""
+    return f"{sha256}.safetensors"
+
+
 class PackageFiles(Frozen):
     """Files of the package as a whole.
 
@@ -180,6 +185,13 @@ class Trunk(Frozen):
     blocks: int = Field(ge=1)
     file: FileEntry
     embedding: EmbeddingSpec
+
+    @field_validator("file")
+    @classmethod
+    def _named_by_its_hash(cls, file: FileEntry) -> FileEntry:
+        if file.name != trunk_name(file.sha256):
+            raise ValueError(f"a trunk is named by its hash: {trunk_name(file.sha256)}")
+        return file
 
 
 class Member(Frozen):
@@ -244,8 +256,8 @@ class ModelManifest(Frozen):
     operating_points: tuple[OperatingPoint, ...] = ()
     # Absent in packages made before it: their graph has no such output.
     embedding: EmbeddingSpec | None = None
-    # What the package was measured in, the preferred one first: an engine takes no other.
-    # Absent in packages made before it, which were measured in float32.
+    # What a package of one network was measured in, the preferred one first: an engine takes no
+    # other. Absent in packages made before it, which were measured in float32.
     precisions: tuple[Precision, ...] = Field(default=("f32",), min_length=1)
     files: PackageFiles
     training: TrainingRecord
@@ -254,6 +266,8 @@ class ModelManifest(Frozen):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
+        if self.schema_version != (2 if self.members else 1):
+            raise ValueError("schema 1 is a package of one network, schema 2 one of members")
         whole = self.files.weights, self.files.openvino_xml, self.files.openvino_bin
         if self.members:
             if self.trunk is None or not isinstance(self.preprocess, StackSpec):

@@ -13,3 +13,7 @@ class VersionMissing(RegistryError):
 
 class PackageDamaged(RegistryError):
     """What was downloaded is not what was registered (another SHA-256)."""
+
+
+class TrunkMissing(RegistryError):
+    """The registry does not hold the trunk that a package needs."""

@@ -11,6 +11,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 # Tags of a model version; numbers are under METRIC + their name.
 TAG_PACKAGE, TAG_DIGEST, TAG_ARCHITECTURE = "package.version", "package.digest", "architecture"
 TAG_DATA, TAG_GIT, METRIC = "data.fingerprint", "git.revision", "metric."
+TAG_TRUNK = "package.trunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class ModelVersion:
     # Folder of the run's artifacts that holds the package.
     artifact_path: str
     aliases: tuple[str, ...]
+    # SHA-256 of the trunk that it shares with others; None for a package of one network.
+    trunk: str | None
     metrics: dict[str, float]
 
 

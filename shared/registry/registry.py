@@ -1,17 +1,21 @@
 """Packages in MLflow's model registry: register, resolve, download, promote."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from shared.core.ids import new_id
-from shared.ml.package import load_package
+from shared.ml.errors import PackageError
+from shared.ml.members.trunks import TrunkStore
+from shared.ml.package import TRUNKS, ModelPackage, load_package, read_manifest
 from shared.ml.spec import ModelManifest
-from shared.registry.digest import package_digest
+from shared.registry import trunks
+from shared.registry.digest import package_digest, package_files
 from shared.registry.errors import PackageDamaged, VersionMissing
 from shared.registry.mlflow_client import open_client, sqlite_path, told
 from shared.registry.records import (
@@ -21,6 +25,7 @@ from shared.registry.records import (
     TAG_DIGEST,
     TAG_GIT,
     TAG_PACKAGE,
+    TAG_TRUNK,
     ModelVersion,
     Promotion,
 )
@@ -73,17 +78,22 @@ class ModelRegistry:
     def register(self, directory: Path, run_id: str | None = None) -> ModelVersion:
         """Upload a package directory and return its version; the same bytes are stored once.
 
+        A trunk is uploaded apart from it, unless the registry holds it already.
         With `run_id` the package becomes an artifact of that run, else of a run of its own.
         Raises PackageError when the directory is no sound package.
         """
-        manifest, digest = load_package(directory).manifest, package_digest(directory)
+        package, digest = load_package(directory), package_digest(directory)
+        manifest = package.manifest
         artifact_path = f"package/{digest[:12]}"
         with self._asking(f"registering {directory}", create=True) as client:
+            self._hold_trunk(client, package)
             for known in self.versions():
                 if known.digest == digest:
                     return known
-            run = run_id or self._own_run(client, manifest)
-            client.log_artifacts(run, str(directory), artifact_path)
+            run = run_id or self._own_run(client, f"register {manifest.version}")
+            for path in package_files(directory):
+                folder = PurePosixPath(artifact_path, path.parent.relative_to(directory))
+                client.log_artifact(run, str(path), str(folder))
             if run_id is None:
                 client.set_terminated(run)
             self._ensure_model(client)
@@ -95,25 +105,30 @@ class ModelRegistry:
     def fetch(self, version: ModelVersion, cache: Path) -> Path:
         """Return a directory below `cache` with the version's package, downloading it if needed.
 
-        Raises PackageDamaged when its digest is not the registered one. Several processes may share
-        a cache: a package appears there complete or not at all.
+        Its trunk, if it has one, lies in `trunks` beside it, and is downloaded only when it is not
+        there yet. Raises PackageDamaged when something is not what was registered, TrunkMissing.
+        Several processes may share a cache: package and trunk appear there complete or not at all,
+        and a package after its trunk.
         """
         if not version.digest:
             raise PackageDamaged(f"version {version.number} has no digest: `register` writes one")
         target = cache / f"{version.number}-{version.digest[:16]}"
         if target.is_dir():
             if package_digest(target) == version.digest:
+                self._bring_trunk(target, cache)
                 return target
             shutil.rmtree(target)
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as name:
+        with _download_folder(cache) as folder:
             with self._asking(f"downloading version {version.number}") as client:
-                found = Path(client.download_artifacts(version.run_id, version.artifact_path, name))
+                path = client.download_artifacts(version.run_id, version.artifact_path, str(folder))
+            found = Path(path)
             if package_digest(found) != version.digest:
                 raise PackageDamaged(
                     f"version {version.number} was registered with SHA-256 {version.digest}, but"
                     f" the download has {package_digest(found)}"
                 )
+            self._bring_trunk(found, cache)
             try:
                 found.rename(target)
             except OSError:
@@ -164,10 +179,48 @@ class ModelRegistry:
         except VersionMissing:
             client.create_registered_model(self.name)
 
-    def _own_run(self, client: "MlflowClient", manifest: ModelManifest) -> str:
+    def _own_run(self, client: "MlflowClient", run_name: str) -> str:
         experiment = ensure_experiment(client, self.uri, self.name)
-        run = client.create_run(experiment, run_name=f"register {manifest.version}")
-        return str(run.info.run_id)
+        return str(client.create_run(experiment, run_name=run_name).info.run_id)
+
+    def _hold_trunk(self, client: "MlflowClient", package: ModelPackage) -> None:
+        """Upload the package's trunk unless it is there."""
+        trunk = package.manifest.trunk
+        if trunk is None or package.trunk is None:
+            return
+        entry = trunk.file
+        if trunks.holder(client, self.name, entry) is None:
+            self._ensure_model(client)
+            run = self._own_run(client, f"trunk {entry.sha256[:12]}")
+            trunks.upload(client, self.name, run, package.trunk, entry)
+
+    def _bring_trunk(self, package: Path, cache: Path) -> None:
+        """See to it that the trunk of a package is in the cache, downloading it if it is not."""
+        trunk = read_manifest(package).trunk
+        if trunk is None:
+            return
+        entry, store = trunk.file, TrunkStore(cache / TRUNKS)
+        try:
+            known = store.find(entry)
+        except PackageError:  # altered: another is put in its place
+            known = None
+        if known:
+            os.utime(known)  # see TrunkStore.prune: a package that needs it is on its way
+            return
+        with _download_folder(cache) as folder:
+            with self._asking(f"downloading the trunk {entry.name}") as client:
+                found = trunks.download(client, self.name, entry, folder)
+            try:
+                store.put(found, entry)
+            except PackageError as error:
+                raise PackageDamaged(f"what the registry holds is damaged: {error}") from error
+
+
+@contextmanager
+def _download_folder(cache: Path) -> Iterator[Path]:
+    """Yield a folder below `cache`; one of a killed process is deleted later, by its prefix."""
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as name:
+        yield Path(name)
 
 
 def _version(found: Any, aliases: Mapping[str, int]) -> ModelVersion:
@@ -184,6 +237,7 @@ def _version(found: Any, aliases: Mapping[str, int]) -> ModelVersion:
         run_id=found.run_id or "",
         artifact_path=source,
         aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
+        trunk=tags.get(TAG_TRUNK),
         metrics={
             key.removeprefix(METRIC): float(value)
             for key, value in tags.items()
@@ -201,6 +255,7 @@ def version_tags(manifest: ModelManifest, digest: str) -> dict[str, str]:
         TAG_ARCHITECTURE: manifest.architecture,
         TAG_DATA: manifest.training.data_fingerprint,
         TAG_GIT: manifest.training.git_revision or "",
+        **({TAG_TRUNK: manifest.trunk.file.sha256} if manifest.trunk else {}),
         **{
             f"{METRIC}{name}": f"{value:.6g}"
             for name, value in manifest.metrics.items()

@@ -24,5 +24,6 @@ class RegistrySettings(BaseSettings):
     mlflow_tracking_uri: str = Field(default_factory=default_tracking_uri)
     # Name of the registered model whose versions are the packages.
     mlflow_model_name: str = "product-photo-detector"
-    # Packages downloaded from it; several workers may share the directory.
+    # Packages downloaded from it, and in `trunks` what they share; several workers may share the
+    # directory.
     model_cache_dir: Path = Field(default_factory=lambda: local_dir() / "model-cache")

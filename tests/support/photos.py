@@ -20,6 +20,11 @@ def samples() -> list[tuple[str, bytes]]:
     return [(name, (SAMPLES / name).read_bytes()) for name in names]
 
 
+def smallest_sample() -> tuple[str, bytes]:
+    """Return the sample of the fewest bytes, for servers with tight limits."""
+    return min(samples(), key=lambda sample: len(sample[1]))
+
+
 def jpeg(seed: int = 0, width: int = 320, height: int = 240, quality: int = 85) -> bytes:
     """Return a small JPEG whose bytes differ for every seed."""
     rng = np.random.default_rng(seed)

@@ -122,6 +122,18 @@ _VERDICTS = Row(
             stack=True,
         ),
         Panel(
+            "Networks that ended photos",
+            "Of a package of a view and tiles: `view` where the tiles could not have changed the"
+            " verdict and were not looked at.",
+            [
+                Query(
+                    "sum by (network) (rate(detector_worker_photos_ended_total[$__rate_interval]))",
+                    "{{network}}",
+                )
+            ],
+            stack=True,
+        ),
+        Panel(
             "Verdicts that metadata decided",
             "By what the pixels alone gave; docs/evidence.md.",
             [

@@ -57,7 +57,7 @@ def model(settings: Mapping[str, str]) -> Finding:
     except PackageError as error:
         return fail(
             one_line(error),
-            "Restore the shipped one (`git checkout -- models/champion`), or set"
+            "Restore the shipped one (`git checkout -- models/champion models/trunks`), or set"
             " DETECTOR_MODEL_DIR to a package directory.",
         )
     return ok(f"{package.manifest.version} in {directory}")

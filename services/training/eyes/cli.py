@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -53,7 +54,7 @@ def tokens(config: ConfigOption = DEFAULT) -> None:
     """Compute the trunk's tokens of every view."""
     with _told():
         loaded, folder = load_eyes_config(config), TrainingSettings().require_eyes()
-        stacks, ready = _stacks(folder)
+        stacks, ready = _stacks(folder, loaded)
         upper = tuple(f"blocks.{n}." for n in range(loaded.trunk_blocks, loaded.blocks))
         whole = dequantised(_pretrained(loaded))
         trunk = {key: value for key, value in whole.items() if not key.startswith(upper)}
@@ -65,7 +66,7 @@ def statistics(config: ConfigOption = DEFAULT) -> None:
     """Compute the statistics of every tile."""
     with _told():
         loaded, folder = load_eyes_config(config), TrainingSettings().require_eyes()
-        stacks, ready = _stacks(folder)
+        stacks, ready = _stacks(folder, loaded)
         compute_statistics(stacks, ready, _stages(loaded), folder / STATISTICS, _say)
 
 
@@ -109,10 +110,15 @@ def _eyes(config: EyesConfig) -> Eyes:
     )
 
 
-def _stacks(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _stacks(folder: Path, config: EyesConfig) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the store's arrays, and which versions of its photos are to be looked at `[N, V]`."""
     if not (folder / STACKS).is_file():
         raise TrainingError(f"{folder} has no training store: run `eyes store` first")
-    return np.load(folder / STACKS, mmap_mode="r"), np.load(folder / DONE)
+    stacks, done = np.load(folder / STACKS, mmap_mode="r"), np.load(folder / DONE)
+    ready = np.repeat(done[:, None], stacks.shape[1], axis=1)
+    # The store is in the order of the photos' hashes: its first part is a part by chance.
+    ready[round(config.degraded_share * len(ready)) :, 1:] = False
+    return stacks, ready
 
 
 def _pretrained(config: EyesConfig) -> State:

@@ -19,6 +19,8 @@ class EyesConfig(Section):
     spec: StackSpec = StackSpec()
     # Photos of one repository and class at most.
     cap: int = Field(default=30, ge=1)
+    # Share of the photos that are looked at in their degraded version, too.
+    degraded_share: float = Field(default=1.0, ge=0, le=1)
     # Photos of these splits learn; each is judged by the model of the other fold.
     learn: tuple[str, ...] = ("train",)
     # Nothing is fitted on these but thresholds; they show whether thresholds carry over.

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.dataset.exclusions import without_excluded
 from services.training.errors import TrainingError
 from services.training.eyes.degrade import degraded, kept
 from shared.ml.preprocess import stack, upright
@@ -55,7 +56,8 @@ def choose_items(
 ) -> list[Item]:
     """Return at most `cap` photos of each repository, class and split, originals first.
 
-    Raises TrainingError when the manifest cannot be read.
+    Photos of the repository's `data/exclusions.csv` are left out. Raises TrainingError when the
+    manifest cannot be read.
     """
     try:
         with manifest.open(encoding="utf-8", newline="") as stream:
@@ -63,7 +65,7 @@ def choose_items(
     except OSError as error:
         raise TrainingError(f"the manifest {manifest} cannot be read: {error}") from error
     items = [_item(row, dataset, originals) for row in rows if row["split"] in splits]
-    items = [item for item in items if item.path.is_file()]
+    items = [item for item in without_excluded(items) if item.path.is_file()]
     items.sort(key=lambda item: (not item.is_original, item.sha256))
     counts: Counter[tuple[str, int, str]] = Counter()
     chosen = []

@@ -45,7 +45,10 @@ def compute_statistics(
     path: Path,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Write the statistics of all tiles of `stacks` uint8 `[N, V, 1 + K, S, S, 3]` to `path`."""
+    """Write the statistics of the tiles of `stacks` uint8 `[N, V, 1 + K, S, S, 3]` to `path`.
+
+    `ready` bool `[N, V]` says of which looks.
+    """
     count, versions, images = stacks.shape[:3]
     tiles = images - 1
     reader = TileReader(weights, tiles)
@@ -54,7 +57,7 @@ def compute_statistics(
     done = memmap(path.with_suffix(".done.npy"), np.bool_, (count, versions))
     started, made = time.monotonic(), 0
     for version in range(versions):
-        for row in np.flatnonzero(ready & ~done[:, version]):
+        for row in np.flatnonzero(ready[:, version] & ~done[:, version]):
             found[row, version] = reader(np.ascontiguousarray(stacks[row, version, 1:]))
             done[row, version] = True
             made += 1

@@ -62,7 +62,7 @@ def compute_tokens(
     folder: Path,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Compute the tokens of `stacks` uint8 `[N, V, 1 + K, S, S, 3]` where `ready` `[N]`.
+    """Compute the tokens of `stacks` uint8 `[N, V, 1 + K, S, S, 3]` where `ready` `[N, V]`.
 
     The first version of every photo comes first: training can start on it.
     """
@@ -74,7 +74,7 @@ def compute_tokens(
     done = memmap(folder / DONE, np.bool_, (count, versions))
     reader, started, made = TrunkReader(trunk), time.monotonic(), 0
     for version in range(versions):
-        todo = np.flatnonzero(ready & ~done[:, version])
+        todo = np.flatnonzero(ready[:, version] & ~done[:, version])
         for start in range(0, len(todo), _BATCH):
             rows = todo[start : start + _BATCH]
             found, first = reader(stacks[rows, version, 0])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.dataset.exclusions import read_exclusions
 from services.training.errors import TrainingError
 from services.training.eyes.sampling import Columns, read_columns
 from services.training.eyes.store import DONE, ROWS, STACKS
@@ -33,8 +34,12 @@ class Workspace:
     have_statistics: NDArray[np.bool_]
 
     def rows(self, *splits: str) -> NDArray[np.int64]:
-        """Return the photos of these splits whose first version is computed, indices `[M]`."""
-        return np.flatnonzero(np.isin(self.columns.split, splits) & self.have_tokens[:, 0])
+        """Return the photos of these splits whose first version is computed, indices `[M]`.
+
+        Photos that `data/exclusions.csv` names are left out, also of a store that was made before.
+        """
+        wanted = np.isin(self.columns.split, splits) & self.have_tokens[:, 0]
+        return np.flatnonzero(wanted & ~np.isin(self.columns.sha256, list(read_exclusions())))
 
     def tile_means(
         self, rows: NDArray[np.int64], version: int, reference: "Standard"

@@ -7,7 +7,7 @@ import openvino as ov
 
 from services.worker.engines.port import (
     Embeddings,
-    Evidence,
+    Explained,
     Images,
     NoEngineError,
     Predictions,
@@ -38,14 +38,9 @@ class OpenVinoEngine:
     ) -> None:
         self.batch_size = batch_size or BATCH_SIZE
         self.precision = chosen_precision(package, cpu_precisions(processor()), precision)
+        self.precisions: dict[str, Precision] = {}
         core = ov.Core()
-        # Without this hint OpenVINO takes bfloat16 by itself where the processor has it natively.
-        config: dict[str, object] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": self.precision,
-        }
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = threads
+        config = configuration(self.precision, threads)
         model = core.read_model(package.openvino_xml, package.openvino_bin)
         spec = package.manifest.preprocess
         self._shape = spec.shape
@@ -54,13 +49,7 @@ class OpenVinoEngine:
             model.reshape([size, *self._shape])
             compiled = core.compile_model(model, "CPU", config)
             self._requests[size] = compiled.create_infer_request()
-        # It is a hint: OpenVINO computes in float32, and says so here, where it cannot follow.
-        taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if taken != self.precision:
-            raise NoEngineError(
-                f"OpenVINO computes in {taken} on this processor, not in {self.precision}:"
-                f" set DETECTOR_WORKER_PRECISION={taken}"
-            )
+        check_precision(compiled, self.precision)
         self.name = f"openvino-cpu-{self.precision}"
         outputs = {name for output in compiled.outputs for name in output.get_names()}
         self._explains, self._embeds = "evidence" in outputs, "embedding" in outputs
@@ -77,12 +66,13 @@ class OpenVinoEngine:
             images = padded
         return _first(count, self._run(self.batch_size, images))
 
-    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+    def explain(self, image: Images) -> Explained | None:
         """See `Engine.explain`."""
         if not self._explains:
             return None
         logit = float(self._run(1, image[None]).logits[0])
-        return logit, np.array(self._requests[1].get_tensor("evidence").data[0], dtype=np.float32)
+        evidence = self._requests[1].get_tensor("evidence").data[0]
+        return Explained(logit, (np.array(evidence, dtype=np.float32),))
 
     def _run(self, size: int, images: Images) -> Predictions:
         request = self._requests[size]
@@ -92,6 +82,27 @@ class OpenVinoEngine:
         if not self._embeds:
             return Predictions(logits, None)
         return Predictions(logits, np.array(request.get_tensor("embedding").data, dtype=np.float32))
+
+
+def configuration(precision: Precision, threads: int) -> dict[str, object]:
+    """Return how to compile a graph for the CPU; 0 threads are all."""
+    # Without the second hint OpenVINO takes bfloat16 by itself where the processor has it natively.
+    config: dict[str, object] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
+    return config | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+
+
+def check_precision(compiled: ov.CompiledModel, precision: Precision) -> None:
+    """Raise NoEngineError when a graph computes in another precision than it was compiled for."""
+    # It is a hint: OpenVINO computes in float32, and says so here, where it cannot follow.
+    taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if taken != precision:
+        raise NoEngineError(
+            f"OpenVINO computes in {taken} on this processor, not in {precision}:"
+            f" set DETECTOR_WORKER_PRECISION={taken}"
+        )
 
 
 def _first(count: int, found: Predictions) -> Predictions:

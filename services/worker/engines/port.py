@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,28 @@ class Predictions:
     """What a forward pass says of N photos.
 
     `logits` is float32 [N]; `embeddings` is float32 [N, D], None for a package without that output
-    (see `shared.ml.spec.EmbeddingSpec`).
+    (see `shared.ml.spec.EmbeddingSpec`). Of a package of members alone: `view` and `tiles`, their
+    own logits float32 [N], and `tiles_seen`, bool [N]: where it is False the tiles could not change
+    the verdict and were not looked at, and `tiles` is NaN.
     """
 
     logits: Logits
     embeddings: Embeddings | None
+    view: Logits | None = None
+    tiles: Logits | None = None
+    tiles_seen: NDArray[np.bool_] | None = None
+
+
+class Explained(NamedTuple):
+    """Why one photo got its logit.
+
+    `maps` float32 `[h, w]`, in the order of the input's images: one for a package of one network;
+    of members the view's and then the tiles', which are absent where they were not looked at. The
+    sum of the maps' means plus a constant is the logit.
+    """
+
+    logit: float
+    maps: tuple[Evidence, ...]
 
 
 class Engine(Protocol):
@@ -39,18 +56,23 @@ class Engine(Protocol):
 
     # Shown in logs and metrics, for example "openvino-cpu-f32".
     name: str
-    # What it computes in, one of the package's own.
+    # What it computes in, one of the package's own; of members the coarsest.
     precision: Precision
+    # Of each member by its name; empty for a package of one network.
+    precisions: dict[str, Precision]
     # Images of one forward pass at most.
     batch_size: int
 
     def predict(self, images: Images) -> Predictions:
-        """Return what it finds, in order, in uint8 RGB [N, H, W, 3]; N is ≤ `batch_size`."""
+        """Return what it finds, in order, in N ≤ `batch_size` photos as `preprocess` makes them.
 
-    def explain(self, image: Images) -> tuple[float, Evidence] | None:
-        """Return the logit of one photo uint8 `[H, W, 3]` and its evidence float32 `[h, w]`.
+        uint8 RGB [N, H, W, 3], or [N, 1 + K, S, S, 3] for a package of members.
+        """
 
-        See `shared.ml.network.Detector.explained`. None for a package without that output.
+    def explain(self, image: Images) -> Explained | None:
+        """Return the logit of one photo, as in `predict`, and its evidence.
+
+        None for a package without that output.
         """
 
 
@@ -65,12 +87,17 @@ def chosen_precision(
     try:
         return choose(package.manifest.precisions, supported, wanted)
     except NoPrecisionError as error:
-        message = (
-            f"model {package.manifest.version}: {error}. Set DETECTOR_WORKER_PRECISION to a"
-            " precision of both, or to auto"
-        )
-        if not error.listed:
-            raise PackageError(f"{message}.") from error
-        raise NoEngineError(
-            f"{message}; where there is none, set DETECTOR_MODEL_DIR to another package."
-        ) from error
+        raise no_precision(package, error) from error
+
+
+def no_precision(package: ModelPackage, error: NoPrecisionError) -> PackageError | NoEngineError:
+    """Return the error to raise for one of `precision.choose`, which says what to set."""
+    message = (
+        f"model {package.manifest.version}: {error}. Set DETECTOR_WORKER_PRECISION to a"
+        " precision of both, or to auto"
+    )
+    if not error.listed:
+        return PackageError(f"{message}.")
+    return NoEngineError(
+        f"{message}; where there is none, set DETECTOR_MODEL_DIR to another package."
+    )

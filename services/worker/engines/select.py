@@ -8,6 +8,7 @@ import numpy as np
 from services.worker.engines.port import Engine, NoEngineError
 from services.worker.settings import WorkerSettings
 from shared.ml.package import ModelPackage
+from shared.ml.precision import Precision
 
 
 def load_engine(package: ModelPackage, settings: WorkerSettings) -> Engine:
@@ -31,18 +32,36 @@ def _load(choice: str, package: ModelPackage, settings: WorkerSettings) -> Engin
     size = settings.worker_batch_size
     try:
         if choice == "torch":
-            from services.worker.engines.torch_cuda import TorchEngine  # noqa: PLC0415
-
-            return TorchEngine(package, size, precision=wanted)
-        from services.worker.engines.openvino import OpenVinoEngine  # noqa: PLC0415
-
-        return OpenVinoEngine(package, settings.worker_inference_threads, size, wanted)
+            return _torch(package, size, wanted)
+        return _openvino(package, settings.worker_inference_threads, size, wanted)
     except ModuleNotFoundError as error:
         extra = "worker-gpu" if choice == "torch" else "worker-cpu"
         raise NoEngineError(
             f"the {choice} engine needs {error.name}: pip install"
             f" 'ai-product-photo-detector[{extra}]', or set DETECTOR_WORKER_ENGINE"
         ) from error
+
+
+def _torch(package: ModelPackage, size: int, wanted: Precision | None) -> Engine:
+    if package.manifest.members:
+        from services.worker.engines.torch_members import TorchMembersEngine  # noqa: PLC0415
+
+        return TorchMembersEngine(package, size, precision=wanted)
+    from services.worker.engines.torch_cuda import TorchEngine  # noqa: PLC0415
+
+    return TorchEngine(package, size, precision=wanted)
+
+
+def _openvino(package: ModelPackage, threads: int, size: int, wanted: Precision | None) -> Engine:
+    if package.manifest.members:
+        from services.worker.engines.openvino_members import (  # noqa: PLC0415
+            OpenVinoMembersEngine,
+        )
+
+        return OpenVinoMembersEngine(package, threads, size, wanted)
+    from services.worker.engines.openvino import OpenVinoEngine  # noqa: PLC0415
+
+    return OpenVinoEngine(package, threads, size, wanted)
 
 
 def _has_cuda() -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 
-from services.worker.engines.port import Engine, Evidence, Images, Predictions
+from services.worker.engines.port import Engine, Explained, Images, Predictions
 
 
 class SerialEngine:
@@ -12,7 +12,7 @@ class SerialEngine:
         self._engine = engine
         self._lock = threading.Lock()
         self.name = engine.name
-        self.precision = engine.precision
+        self.precision, self.precisions = engine.precision, engine.precisions
         self.batch_size = engine.batch_size
 
     def predict(self, images: Images) -> Predictions:
@@ -20,7 +20,7 @@ class SerialEngine:
         with self._lock:
             return self._engine.predict(images)
 
-    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+    def explain(self, image: Images) -> Explained | None:
         """See `Engine.explain`."""
         with self._lock:
             return self._engine.explain(image)

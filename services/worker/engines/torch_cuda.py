@@ -2,7 +2,7 @@
 
 import torch
 
-from services.worker.engines.port import Evidence, Images, Predictions, chosen_precision
+from services.worker.engines.port import Explained, Images, Predictions, chosen_precision
 from shared.ml.network import has_evidence, load_detector
 from shared.ml.package import ModelPackage
 from shared.ml.precision import Precision
@@ -30,6 +30,7 @@ class TorchEngine:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         cuda = self._device.type == "cuda"
         self.precision = chosen_precision(package, ("f32", "f16") if cuda else ("f32",), precision)
+        self.precisions: dict[str, Precision] = {}
         if cuda:
             # Else convolutions round float32 to 10 bits of mantissa, which nobody asked for.
             torch.backends.cudnn.allow_tf32 = False
@@ -38,7 +39,7 @@ class TorchEngine:
         self._network = load_detector(package, str(self._device))
         spec = package.manifest.preprocess
         self._staging = torch.zeros(
-            (_bucket(self.batch_size), *spec.shape),
+            (bucket(self.batch_size), *spec.shape),
             dtype=torch.uint8,
             pin_memory=cuda,
         )
@@ -47,7 +48,7 @@ class TorchEngine:
     def predict(self, images: Images) -> Predictions:
         """Run one forward pass over `images` padded to the next power of two."""
         count = len(images)
-        staged = self._staging[: _bucket(count)]
+        staged = self._staging[: bucket(count)]
         staged[:count].copy_(torch.from_numpy(images))
         on_device = staged.to(self._device, non_blocking=True)
         with torch.autocast(self._device.type, torch.float16, self.precision == "f16"):
@@ -60,15 +61,15 @@ class TorchEngine:
         )
 
     @torch.inference_mode()
-    def explain(self, image: Images) -> tuple[float, Evidence] | None:
+    def explain(self, image: Images) -> Explained | None:
         """See `Engine.explain`; in float32, also where `predict` takes half precision."""
         if not has_evidence(self._network.backbone):
             return None
         on_device = torch.from_numpy(image[None]).to(self._device)
         logits, evidence = self._network.explained(on_device)
-        return float(logits[0]), evidence[0].cpu().numpy()
+        return Explained(float(logits[0]), (evidence[0].cpu().numpy(),))
 
 
-def _bucket(count: int) -> int:
+def bucket(count: int) -> int:
     """Return the smallest power of two that is not below `count`."""
     return 1 << max(0, count - 1).bit_length()

@@ -11,7 +11,7 @@ from shared.db import drift_reading as reading
 from shared.db.keys import get_or_create_tenant
 from tests.integration.gateway.helpers import image_files, judge, slug
 from tests.support.drift import MODEL, report_body, store_check
-from tests.support.photos import samples
+from tests.support.photos import smallest_sample
 
 DRIFTED = {
     "severity": "critical",
@@ -252,7 +252,7 @@ def test_who_accepts_html_gets_the_page_and_everyone_else_json(shop):
 
 
 def test_examples_have_previews_of_the_tenants_own_photos_only(gateway, shop, client):
-    name, photo = samples()[0]
+    name, photo = smallest_sample()
     mine, theirs = (
         each.post("/jobs", files=image_files((name, photo))).json()
         for each in (shop.client, client)

@@ -16,7 +16,7 @@ from shared.db.keys import get_or_create_tenant
 from tests.integration.gateway.conftest import run_gateway
 from tests.integration.gateway.helpers import image_files, judge
 from tests.support.drift import store_check
-from tests.support.photos import samples
+from tests.support.photos import smallest_sample
 
 EXAMPLES = 6
 SEED = 20261122
@@ -47,7 +47,7 @@ def shop(own_servers) -> Iterator[tuple[Any, str, dict[str, str]]]:
 
 
 def _things(gateway: Any, client: httpx.Client) -> dict[str, str]:
-    job = client.post("/jobs", files=image_files(*samples()[:1])).raise_for_status().json()
+    job = client.post("/jobs", files=image_files(smallest_sample())).raise_for_status().json()
     judge(gateway.sessions, job["id"])
     webhook = client.post("/webhooks", json={"url": "https://shop.example/hook"}).json()
     delivery = client.post(f"/webhooks/{webhook['id']}/test").raise_for_status().json()

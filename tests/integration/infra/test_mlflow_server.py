@@ -5,9 +5,10 @@ from sqlalchemy import text
 
 from infra.docker.mlflow_server import BUCKET, SCHEMA
 from shared.db.migrate import revisions
+from shared.ml.package import load_package
 from shared.registry.digest import package_digest
 from shared.registry.registry import ModelRegistry
-from tests.support.packages import SHIPPED
+from tests.support.packages import SHIPPED, of_members
 from tests.support.processes import ServiceProcess, answers, free_port, wait_until
 
 
@@ -30,11 +31,20 @@ def test_a_package_goes_through_the_server_and_our_schema_stays_ours(servers, se
         assert found is not None
         fetched = registry.fetch(found, tmp_path / "cache")
         assert package_digest(fetched) == package_digest(SHIPPED)
+        versions = [
+            registry.register(of_members(tmp_path / "models" / name, name)) for name in ("a", "b")
+        ]
+        fetched = ModelRegistry(url, "product-photo-detector").fetch(
+            versions[1], tmp_path / "cache"
+        )
+        trunk = load_package(fetched).trunk
+        assert trunk is not None
     finally:
         process.kill()
     store = servers.store()
     listed = [item.object_name for item in store._client.list_objects(BUCKET, recursive=True)]
     assert any(name.endswith("/model.json") for name in listed)
+    assert len([name for name in listed if name.endswith(f"/{trunk.name}")]) == 1
     with sessions() as session:
         tables = session.execute(
             text("SELECT table_schema FROM information_schema.tables WHERE table_name = 'runs'")

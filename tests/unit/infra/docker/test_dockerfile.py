@@ -105,8 +105,9 @@ def test_images_run_unprivileged_and_say_how_they_are(target: str):
     assert image.values("USER")[-1] == "10001:10001"
     assert image.environment["PYTHONUNBUFFERED"] == "1"
     assert (image.health_command is None) == (target == "migrate")
-    has_model = any("models/champion" in copy.sources for copy in image.copies)
-    assert has_model == target.startswith("worker")
+    for part in ("models/champion", "models/trunks"):
+        has_part = any(part in copy.sources for copy in image.copies)
+        assert has_part == target.startswith("worker")
 
 
 def test_dockerignore_lets_through_exactly_what_is_copied():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.local.demo import Outcome, Sample, read_samples, render, tally
+from infra.local.demo import WIDTH, Outcome, Sample, read_samples, render, tally
 from infra.local.errors import LocalStackError
 from shared.contracts.wire import Verdict
 
@@ -46,9 +46,23 @@ def test_uncertain_is_neither_right_nor_wrong() -> None:
     assert tally(outcomes) == "1 right, 1 uncertain, 1 wrong, 1 without a verdict"
 
 
-def test_the_table_shows_the_verdict_or_why_there_is_none() -> None:
+def test_the_table_shows_truth_verdict_and_outcome_or_why_there_is_none() -> None:
     console = Console(width=110, file=io.StringIO())
-    console.print(render([_outcome("real", "uncertain"), _outcome("real", None)]))
+    outcomes = [_outcome("ai_generated", "real"), _outcome("real", None)]
+    console.print(render(outcomes))
     text = console.file.getvalue()
-    for word in ("photo.jpg", "uncertain", "0.250", "v7", "0.50 s", "image could not be read"):
+    (judged,) = [line for line in text.splitlines() if "wrong" in line and "photo.jpg" in line]
+    cells = [cell.strip() for cell in judged.strip("│").split("│")]
+    assert cells == ["photo.jpg", "AI-generated", "real", "25.0%", "wrong", "0.50 s"]
+    for word in ("2 sample photos", "v7", "image could not be read", f"{tally(outcomes)}."):
         assert word in text
+
+
+def test_the_table_keeps_every_file_name_whole_in_a_log() -> None:
+    console = Console(width=WIDTH, file=io.StringIO())
+    verdict = Verdict(label="ai_generated", probability=1.0, confidence=1.0, model_version="v7")
+    samples = read_samples()
+    console.print(render([Outcome(sample, verdict, None, 10.25) for sample in samples]))
+    lines = console.file.getvalue().splitlines()
+    for sample in samples:
+        assert sum(sample.path.name in line and "10.25 s" in line for line in lines) == 1

@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from types import SimpleNamespace
+from typing import ClassVar
 from uuid import uuid4
 
 import numpy as np
@@ -123,6 +124,7 @@ class Recorder:
 
     name = "recorder"
     precision = "f32"
+    precisions: ClassVar[dict[str, str]] = {}
     batch_size = 8
 
     def __init__(self):

@@ -6,10 +6,11 @@ from streamlit.testing.v1 import AppTest
 
 from shared.core.settings import REPOSITORY_ROOT
 from tests.support.fake_gateway import MODEL, FakeGateway, problem
-from tests.support.photos import jpeg
+from tests.support.photos import jpeg, samples
 from tests.support.processes import free_port
 
 Page = Callable[[], AppTest]
+TRY_SAMPLES = f"Try {len(samples())} sample photos"
 PHOTOS = [("ai_cup.jpg", jpeg(1), "image/jpeg"), ("real_cup.jpg", jpeg(2), "image/jpeg")]
 
 
@@ -60,7 +61,7 @@ def test_the_empty_page_offers_upload_samples_and_lookup(gateway: FakeGateway, p
     at = page()
     assert not at.exception
     assert [tab.label for tab in at.tabs] == ["New check", "Look up a job", "Look up a photo"]
-    assert "Try 14 sample photos" in [button.label for button in at.button]
+    assert TRY_SAMPLES in [button.label for button in at.button]
     assert "Ready" in side_bar(at)
     assert gateway.count("POST", "/jobs") == 0
 
@@ -96,9 +97,9 @@ def test_starting_over_empties_the_page(gateway: FakeGateway, page: Page) -> Non
 
 
 def test_the_sample_photos_are_one_click(gateway: FakeGateway, page: Page) -> None:
-    at = click(page(), "Try 14 sample photos")
-    assert len(badges(at)) == 14
-    assert len(gateway.uploads[0]["images"]) == 14
+    at = click(page(), TRY_SAMPLES)
+    assert len(badges(at)) == len(samples())
+    assert len(gateway.uploads[0]["images"]) == len(samples())
 
 
 def test_a_photo_that_failed_says_what_to_do(gateway: FakeGateway, page: Page) -> None:

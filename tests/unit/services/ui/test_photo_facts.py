@@ -116,6 +116,18 @@ def test_a_failed_photo_says_what_to_do() -> None:
                 " (12 %)."
             ),
         ),
+        (
+            {"kind": "networks", "ended_at": "view", "view_logit": -6.21, "tiles_logit": None},
+            (
+                "<strong>What was looked at</strong>: the whole photo, reduced, gave -6.2, so clear"
+                " that details at full size could not have changed the verdict."
+            ),
+        ),
+        (
+            {"kind": "networks", "ended_at": "tiles", "view_logit": 1.04, "tiles_logit": 2.5},
+            "the whole photo, reduced, gave +1.0, details at full size +2.5;",
+        ),
+        ({"kind": "networks", "ended_at": "tiles"}, "no words for this yet"),
         ({"kind": "next_years_kind"}, "<strong>Next years kind</strong>: no words for this yet"),
         ({"kind": EVIL, "detail": EVIL, "strength": EVIL}, "&lt;script&gt;"),
     ],

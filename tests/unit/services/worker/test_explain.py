@@ -13,7 +13,7 @@ from services.worker.explain import NoEvidenceError, explain
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml import network
 from shared.ml.network import build_backbone
-from shared.ml.package import load_package
+from shared.ml.package import NetworkFiles, load_package
 from shared.ml.preprocess import preprocess
 from shared.ml.spec import Normalization, PreprocessSpec
 from tests.support.photos import samples
@@ -36,11 +36,7 @@ def small_package(folder):
     }
     manifest = shipped.manifest.model_copy(update=update)
     return replace(
-        shipped,
-        manifest=manifest,
-        weights=done.weights,
-        openvino_xml=done.xml,
-        openvino_bin=done.bin,
+        shipped, manifest=manifest, network=NetworkFiles(done.weights, done.xml, done.bin)
     )
 
 

@@ -18,7 +18,7 @@ from shared.ml.package import load_package
 from shared.registry.registry import ModelRegistry
 from shared.storage.memory import MemoryObjectStore
 from shared.storage.port import image_key, sha256_hex
-from tests.support.packages import SHIPPED, broken_variant, variant
+from tests.support.packages import SHIPPED, broken_variant, of_members, variant
 from tests.support.photos import jpeg
 
 SHIPPED_VERSION = load_package(SHIPPED).manifest.version
@@ -173,3 +173,29 @@ def test_old_downloads_are_deleted(watch, server, source, registry, tmp_path):
     kept = sorted(path.name for path in source.cache.iterdir() if path.is_dir())
     assert [name[:2] for name in kept] == [".d", "3-", "4-"]
     assert kept[0] == ".download-under-way"
+
+
+def test_trunks_are_kept_as_long_as_a_package_that_needs_them(source, registry, tmp_path):
+    """None of these can serve: that a package is remembered is all that pruning looks at."""
+    trunks = source.cache / "trunks"
+    for number, content in enumerate((b"one", b"two", b"two", b"three")):
+        directory = of_members(tmp_path / str(number) / "package", str(number), content)
+        fetched = source.fetch(registry.register(directory))
+        for path in trunks.iterdir():
+            os.utime(path, (time.time() - 7200,) * 2)
+        os.utime(fetched, (number, number))
+        source.remember(fetched)
+        if number == 1:
+            assert len(list(trunks.iterdir())) == 2
+    kept = [path for path in source.cache.iterdir() if path.is_dir() and path != trunks]
+    assert sorted(load_package(path).manifest.version for path in kept) == ["2", "3"]
+    assert len(list(trunks.iterdir())) == 2
+
+
+def test_a_promoted_package_that_lost_its_trunk_is_not_served(watch, server, registry, tmp_path):
+    promote(registry, of_members(tmp_path / "members" / "package", "members"))
+    for path in (tmp_path / "mlflow" / "artifacts").rglob("trunk/*"):
+        path.unlink()
+    watch.look()
+    assert server.current.version == SHIPPED_VERSION
+    assert metric("detector_worker_registry_up") == 0

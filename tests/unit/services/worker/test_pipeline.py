@@ -172,6 +172,7 @@ def test_each_verdict_has_its_own_embedding_and_that_of_the_first_look(store, pa
 
     class Embedding:
         name, precision, batch_size = engine.name, engine.precision, engine.batch_size
+        precisions = engine.precisions
 
         def predict(self, images):
             logits = engine.predict(images).logits

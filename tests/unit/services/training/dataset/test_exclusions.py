@@ -1,3 +1,6 @@
+import csv
+from urllib.parse import unquote, urlsplit
+
 import pytest
 
 from services.training.data import read_manifest
@@ -7,6 +10,8 @@ from services.training.dataset.exclusions import (
     write_exclusions,
 )
 from services.training.errors import TrainingError
+from shared.core.settings import REPOSITORY_ROOT
+from tests.support.photos import SAMPLES
 
 
 def test_excluded_photos_are_left_out(sample, tmp_path):
@@ -23,6 +28,27 @@ def test_without_a_file_nothing_is_excluded(sample, tmp_path):
 
 def test_the_committed_file_can_be_read():
     assert all(read_exclusions().values())
+
+
+def test_no_sample_photo_takes_part_in_training_or_calibration():
+    """What is shown as a sample is excluded, or of a test split."""
+    with (SAMPLES / "samples.csv").open(newline="", encoding="utf-8") as stream:
+        samples = [(_source(line["source_url"]), line["split"]) for line in csv.DictReader(stream)]
+    with (REPOSITORY_ROOT / "data" / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        listed = {
+            (line["source_repo"], line["source_path"]): line for line in csv.DictReader(stream)
+        }
+    excluded = read_exclusions()
+    for source, split in samples:
+        row = listed[source]
+        assert row["split"] == split
+        assert row["sha256"] in excluded or split.startswith("test_"), source
+
+
+def _source(url):
+    """Owner/name and path out of a raw file's address."""
+    owner, name, _commit, path = urlsplit(url).path[1:].split("/", 3)
+    return f"{owner}/{name}", unquote(path)
 
 
 @pytest.mark.parametrize("text", ["file,sha256\n", "file,sha256,reason\na.jpg,0,\n"])
