@@ -25,6 +25,7 @@ from services.training.eyes.cli import app as eyes_app
 from services.training.fit import Progress as ProgressCall
 from services.training.photos import photos_package
 from services.training.pipeline import Run, package, prepare, train
+from services.training.public.cli import app as public_app
 from services.training.readme import update_readme
 from services.training.reevaluate import TOLERANCE, differences, reevaluate
 from services.training.settings import TrainingSettings
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(eyes_app, name="eyes")
 app.add_typer(evaluation_app, name="evaluation")
+app.add_typer(public_app, name="public")
 # Messages hold lists and paths, which must not be taken for markup.
 _console = Console(stderr=True, markup=False, highlight=False)
 

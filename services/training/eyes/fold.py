@@ -12,6 +12,7 @@ from services.training.eyes.head import Head, fit_head
 from services.training.eyes.sampling import draw_weights
 from services.training.eyes.tune import TuneConfig, UpperBlocks, score, tune
 from services.training.eyes.workspace import Standard, Workspace, standard_of
+from services.training.fit import device_of
 from shared.ml.members.view_torch import ViewNetwork
 from shared.ml.members.weights import Floats
 
@@ -77,6 +78,7 @@ def train_view(
     torch.manual_seed(config.seed)
     network, _ = first_head(space, weights, trunk_blocks, rows, config.seed)
     say("the first head is fitted")
+    network.to(device_of("auto"))
     content = np.stack([space.classes[row, 0, -1] for row in rows]).astype(np.float32)
     chance = draw_weights(space.columns, rows, content, config.seed)
     tune(
@@ -91,6 +93,7 @@ def train_view(
         folder / "tuning.pt",
         say,
     )
+    network.cpu()
     torch.save(
         {"state": network.trained(), "center": network.center, "spread": network.spread},
         folder / "view.pt",

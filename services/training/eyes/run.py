@@ -1,8 +1,8 @@
 """The run of the eyes, step by step; every step keeps what it made and is not repeated."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from services.training.eyes.head import Head
 from services.training.eyes.sampling import folds
 from services.training.eyes.tune import UpperBlocks, score
 from services.training.eyes.workspace import Workspace, write_json
+from services.training.fit import device_of
 from services.training.metrics import auc, recall_at_fpr
 from services.training.package import git_revision
 from shared.ml.members.view_torch import ViewNetwork
@@ -49,6 +50,9 @@ class Eyes:
     # Of the tiles' stages, float32.
     stages: Floats
     folder: Path
+    # Whose weights it begins with, and what else the package's record should tell.
+    base_weights: str = "CLIP ViT-B/16 (OpenAI, MIT) and EfficientNet-Lite0 (Apache-2.0)"
+    notes: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def trunk_state(self) -> State:
@@ -91,6 +95,7 @@ def judge(
     space: Workspace, network: UpperBlocks, tiles: TilesHead, rows: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
     """Return logits of every version of `rows`: arrays `row`, `version`, `view`, `tiles`."""
+    network.to(device_of("auto"))
     parts: dict[str, list[NDArray[Any]]] = {"row": [], "version": [], "view": [], "tiles": []}
     for version in range(space.tokens.shape[1]):
         ready = rows[space.have_tokens[rows, version] & space.have_statistics[rows, version]]
@@ -253,6 +258,6 @@ def _record(eyes: Eyes, rows: NDArray[np.int64], untouched: NDArray[np.int64]) -
         data_fingerprint=hashlib.sha256("\n".join(used).encode()).hexdigest(),
         n_train=len(rows),
         n_calibration=len(untouched),
-        base_weights="CLIP ViT-B/16 (OpenAI, MIT) and EfficientNet-Lite0 (Apache-2.0)",
-        config=eyes.config.model_dump(mode="json"),
+        base_weights=eyes.base_weights,
+        config=eyes.config.model_dump(mode="json") | dict(eyes.notes),
     )

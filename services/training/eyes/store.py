@@ -47,6 +47,10 @@ class Item:
     is_original: bool
 
 
+# Of `rows.csv`.
+COLUMNS = tuple(name for name in Item.__slots__ if name != "path")
+
+
 def choose_items(
     manifest: Path, dataset: Path, originals: Path, cap: int, splits: Sequence[str]
 ) -> list[Item]:
@@ -127,22 +131,31 @@ def build(
             say(f"{start + len(part)} of {len(todo)} photos")
 
 
+def versions_of(
+    data: bytes, sha256: str, spec: StackSpec
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return both versions of a file, uint8 `[V, 1 + K, S, S, 3]`, and its width and height.
+
+    `sha256` seeds the degradation. Raises whatever the decoder does for a broken file.
+    """
+    rng = np.random.default_rng(int(sha256[:12], 16))
+    photo = upright(data, max_pixels=100_000_000)
+    files = [kept(photo, rng), degraded(photo, rng)]
+    return np.stack([stack(each, spec).pixels for each in files]), photo.size
+
+
 def _versions(item: Item, spec: StackSpec) -> NDArray[np.uint8] | None:
     """Return both versions of a photo; None where its bytes cannot be decoded."""
-    rng = np.random.default_rng(int(item.sha256[:12], 16))
     try:
-        photo = upright(item.path.read_bytes(), max_pixels=100_000_000)
-        files = [kept(photo, rng), degraded(photo, rng)]
-        return np.stack([stack(data, spec).pixels for data in files])
+        return versions_of(item.path.read_bytes(), item.sha256, spec)[0]
     except Exception as error:  # noqa: BLE001 - a broken file of thousands is reported, not fatal
         print(f"{item.path}: {error}")  # noqa: T201
         return None
 
 
 def _write_rows(items: Sequence[Item], path: Path) -> None:
-    names = [name for name in Item.__slots__ if name != "path"]
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(names)
+        writer.writerow(COLUMNS)
         for item in items:
-            writer.writerow([getattr(item, name) for name in names])
+            writer.writerow([getattr(item, name) for name in COLUMNS])

@@ -80,8 +80,13 @@ class UpperBlocks(nn.Module):
 
     def folded_head(self) -> tuple[NDArray[np.float32], float]:
         """Return head weight `[F]` and bias for class tokens as they are."""
-        weight = self.head.weight.detach()[0].numpy()
-        head = Head(self.center.numpy(), self.spread.numpy(), weight, float(self.head.bias))
+        weight = self.head.weight.detach()[0].cpu().numpy()
+        head = Head(
+            self.center.cpu().numpy(),
+            self.spread.cpu().numpy(),
+            weight,
+            float(self.head.bias.detach()),
+        )
         return head.folded()
 
 
@@ -105,6 +110,7 @@ def tune(
     """
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
+    device = network.head.weight.device
     network.train()
     optimizer = torch.optim.AdamW(
         [
@@ -117,7 +123,7 @@ def tune(
     mean = copy.deepcopy(network.trained())
     start, losses, began = 0, [], time.monotonic()
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
         network.take(saved["state"])
         optimizer.load_state_dict(saved["optimizer"])
         mean, start = saved["mean"], int(saved["step"])
@@ -125,7 +131,8 @@ def tune(
     for step in range(start, config.steps):
         for group, rate in zip(optimizer.param_groups, peak, strict=True):
             group["lr"] = rate * _schedule(step, config.steps)
-        x, first, target = _batch(tokens, classes, labels, chance, rows, versions, config, rng)
+        drawn = _batch(tokens, classes, labels, chance, rows, versions, config, rng)
+        x, first, target = (each.to(device) for each in drawn)
         loss = functional.binary_cross_entropy_with_logits(network(x, first), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -194,11 +201,12 @@ def score(
     """Return logits float64 `[M]` and features float32 `[M, B*D]` of `rows` in one version."""
     network.eval()
     logits, features = [], []
+    device = network.head.weight.device
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
-        x = torch.from_numpy(tokens[part, version]).float()
-        first = torch.from_numpy(classes[part, version]).float()
+        x = torch.from_numpy(tokens[part, version]).to(device).float()
+        first = torch.from_numpy(classes[part, version]).to(device).float()
         found = network.features(x, first)
-        logits.append(network.head((found - network.center) / network.spread)[:, 0].numpy())
-        features.append(found.numpy())
+        logits.append(network.head((found - network.center) / network.spread)[:, 0].cpu().numpy())
+        features.append(found.cpu().numpy())
     return np.concatenate(logits).astype(np.float64), np.concatenate(features)
