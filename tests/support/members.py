@@ -13,7 +13,7 @@ from shared.ml.members.weights import Floats, quantised, write_state
 from shared.ml.network import build_backbone
 from shared.ml.package import TRUNKS, ModelPackage, load_package, sha256_file
 from shared.ml.spec import Cascade, ModelManifest, StackSpec
-from tests.support.packages import SHIPPED
+from tests.support.packages import ONE_NETWORK
 
 SPEC = StackSpec(size=64, tiles=2, grid=3, max_long=320)
 # Two heads; the blocks of the real one.
@@ -37,7 +37,7 @@ def write_members_package(
     """
     (directory / TRUNKS).mkdir(parents=True)
     trunk, view = _view_states(seed, spec)
-    content = SHIPPED.joinpath("evaluation.json").read_bytes()
+    content = ONE_NETWORK.joinpath("evaluation.json").read_bytes()
     directory.joinpath("evaluation.json").write_bytes(content)
     write_state(quantised(view), directory / "view.safetensors")
     write_state(quantised(_tiles_state(seed, spec)), directory / "tiles.safetensors")
@@ -52,7 +52,7 @@ def write_members_package(
 def _manifest(
     directory: Path, trunk: Path, spec: StackSpec, cascade: Cascade | None
 ) -> dict[str, Any]:
-    shipped: dict[str, Any] = json.loads((SHIPPED / "model.json").read_text())
+    shipped: dict[str, Any] = json.loads((ONE_NETWORK / "model.json").read_text())
     for replaced in ("normalization", "embedding", "operating_points", "metrics"):
         shipped.pop(replaced, None)
     members = [

@@ -10,7 +10,8 @@ from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import TRUNKS, sha256_file
 from shared.ml.spec import trunk_name
 
-SHIPPED = REPOSITORY_ROOT / "models" / "champion"
+# The last package of one network, kept to compare with and to roll back to.
+ONE_NETWORK = REPOSITORY_ROOT / "models" / "0.3.1"
 
 
 def variant(directory: Path, version: str, bias: float = 0.0) -> Path:
@@ -18,7 +19,7 @@ def variant(directory: Path, version: str, bias: float = 0.0) -> Path:
 
     `bias` is added to its calibration, so that its probabilities show which package judged.
     """
-    shutil.copytree(SHIPPED, directory)
+    shutil.copytree(ONE_NETWORK, directory)
     manifest = _manifest(directory)
     manifest["version"] = version
     manifest["calibration"]["bias"] += bias
@@ -52,8 +53,8 @@ def of_members(directory: Path, version: str, trunk: bytes = b"a trunk") -> Path
     The trunk lies in `trunks` next to `directory`, as in the repository. All hashes are right.
     """
     directory.mkdir(parents=True)
-    shutil.copy(SHIPPED / "evaluation.json", directory)
-    manifest = _manifest(SHIPPED)
+    shutil.copy(ONE_NETWORK / "evaluation.json", directory)
+    manifest = _manifest(ONE_NETWORK)
     one = manifest.pop("normalization"), manifest.pop("embedding")
     members = [_member(directory, name, version, one[0]) for name in ("view", "tiles")]
     trunks = directory.parent / TRUNKS

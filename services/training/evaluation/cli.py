@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from services.training.errors import TrainingError
 from services.training.evaluation.card import members_card
+from services.training.evaluation.finish import finish_package
+from services.training.evaluation.judging import TierScores
+from services.training.evaluation.photos import PhotoSet
 from services.training.evaluation.run import Places, check_package, evaluate_package
 from services.training.reevaluate import TOLERANCE
 from services.training.settings import TrainingSettings
@@ -55,6 +58,9 @@ def run_command(
     output: Annotated[
         Path | None, typer.Option(help="Write the report there; else it is printed.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option(help="Put report, photos and card into the package.")
+    ] = False,
     beside: Annotated[
         list[Path] | None,
         typer.Option(help="Another package to judge the same photos with; repeatable."),
@@ -66,13 +72,33 @@ def run_command(
     """Judge the test photos with a package and report every number as JSON."""
     with _told():
         places = places_of(originals, cache, manifest)
-        report = evaluate_package(directory, places, beside=beside or (), say=_console.print)
+        kept: list[tuple[PhotoSet, TierScores]] = []
+        report = evaluate_package(
+            directory,
+            places,
+            beside=beside or (),
+            keep=lambda *found: kept.append(found),
+            say=_console.print,
+        )
+        if write:
+            if not kept:
+                raise TrainingError("a package is finished where its test photos' originals are")
+            report = {"validation": _own(directory).get("validation")} | report
+            finish_package(directory, report, *kept[0])
+            _console.print(f"the evaluation is in {directory}")
+            return
         text = json.dumps(report, indent=1)
         if output is None:
             print(text)
         else:
             output.write_text(text + "\n", encoding="utf-8")
             _console.print(f"report in {output}")
+
+
+def _own(directory: Path) -> dict[str, Any]:
+    """Return what a package's evaluation says already: what its rules were chosen on."""
+    report: dict[str, Any] = json.loads(load_package(directory).evaluation.read_text())
+    return report
 
 
 @evaluation_app.command(name="check")

@@ -1,7 +1,7 @@
 """A finished package measured on native photos, and held against what it says of itself."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,11 @@ VIEW_TIERS = ("clean", "q40")
 # Parts of the report that a machine with the views alone makes again.
 _OF_VIEWS = ("views", "views_fingerprint")
 # Parts that stand beside a package's own numbers and are not made again.
-_BESIDE = ("peers", "beside", "bound_coverage")
+_BESIDE = ("peers", "beside", "bound_coverage", "validation")
+
+
+# Takes the photos and their scores in the first tier.
+Keep = Callable[[PhotoSet, TierScores], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def evaluate_package(
     *,
     beside: Sequence[Path] = (),
     sampling: Sampling | None = None,
+    keep: Keep | None = None,
     say: Say = lambda _line: None,
 ) -> Report:
     """Judge the test photos with the package in `directory`; `beside` are others on the same ones.
@@ -78,7 +83,9 @@ def evaluate_package(
     The report is that of `services.training.evaluation.report.report_of`, with "package", what the
     stored views come to ("views"), the peers on those views ("peers", where there is a file of
     their scores) and "beside" {version: {split: {tier: numbers}}}. Without originals it has the
-    views only. Raises PackageError or TrainingError.
+    views only. `keep` is given the photos and their scores in the first tier.
+
+    Raises PackageError or TrainingError.
     """
     sampling = sampling or Sampling()
     found = load_package(directory, places.trunks)
@@ -86,7 +93,7 @@ def evaluate_package(
     if places.originals is not None:
         test_set = originals_set(places.manifest, places.dataset, places.originals)
         others = [load_package(each, places.trunks) for each in beside]
-        report |= _headline(found, others, test_set, places, sampling, say)
+        report |= _headline(found, others, test_set, places, sampling, keep, say)
     report |= _of_views(found, places, sampling, say)
     return report
 
@@ -97,6 +104,7 @@ def _headline(
     test_set: PhotoSet,
     places: Places,
     sampling: Sampling,
+    keep: Keep | None,
     say: Say,
 ) -> Report:
     tiers = (*HEADLINE, *STEADY)
@@ -104,6 +112,8 @@ def _headline(
     readable = np.all([scores.readable for scores in judged.values()], axis=0)
     kept = test_set.only(readable)
     report = report_of(kept, _kept(judged, readable), rules_of(found.manifest), sampling, say)
+    if keep is not None:
+        keep(kept, judged[HEADLINE[0]].at(readable))
     report["unreadable"] = int((~readable).sum())
     report["beside"] = {}
     for other in others:

@@ -8,7 +8,7 @@ from shared.db.migrate import revisions
 from shared.ml.package import load_package
 from shared.registry.digest import package_digest
 from shared.registry.registry import ModelRegistry
-from tests.support.packages import SHIPPED, of_members
+from tests.support.packages import ONE_NETWORK, of_members
 from tests.support.processes import ServiceProcess, answers, free_port, wait_until
 
 
@@ -25,12 +25,12 @@ def test_a_package_goes_through_the_server_and_our_schema_stays_ours(servers, se
         )
         assert process.is_running(), process.output()[-3000:]
         registry = ModelRegistry(url, "product-photo-detector")
-        version = registry.register(SHIPPED)
+        version = registry.register(ONE_NETWORK)
         registry.set_alias("champion", version.number)
         found = ModelRegistry(url, "product-photo-detector").resolve("champion")
         assert found is not None
         fetched = registry.fetch(found, tmp_path / "cache")
-        assert package_digest(fetched) == package_digest(SHIPPED)
+        assert package_digest(fetched) == package_digest(ONE_NETWORK)
         versions = [
             registry.register(of_members(tmp_path / "models" / name, name)) for name in ("a", "b")
         ]

@@ -29,7 +29,7 @@ def test_arrays_and_serving_give_the_same_verdicts(recheck):
     first = rng.normal(0, 5, 2000)
     second = first + rng.normal(0, 2, 2000)
     rule = Rule(CALIBRATION, THRESHOLDS, recheck)
-    manifest = read_manifest(REPOSITORY_ROOT / "models" / "champion").model_copy(
+    manifest = read_manifest(REPOSITORY_ROOT / "models" / "0.3.1").model_copy(
         update={"calibration": CALIBRATION, "thresholds": THRESHOLDS, "recheck": recheck}
     )
     labels, asked = [], []

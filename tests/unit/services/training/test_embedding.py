@@ -100,7 +100,7 @@ def exported(rows, images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def package(exported):
-    shipped = load_package(REPOSITORY_ROOT / "models" / "champion")
+    shipped = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
     update = {"architecture": JOINT, "preprocess": SPEC, "normalization": NORMALIZATION}
     return replace(
         shipped,

@@ -143,7 +143,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def package():
-    return load_package(REPOSITORY_ROOT / "models" / "champion")
+    return load_package(REPOSITORY_ROOT / "models" / "0.3.1")
 
 
 def by_worker(data, package):

@@ -28,7 +28,7 @@ def small_package(folder):
     images = np.stack([preprocess(data, SPEC) for _, data in samples()][:4])
     state = build_backbone("test_efficientnet").state_dict()
     done = export("test_efficientnet", state, normalization, SPEC, images, folder)
-    shipped = load_package(REPOSITORY_ROOT / "models" / "champion")
+    shipped = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
     update = {
         "architecture": "test_efficientnet",
         "preprocess": SPEC,
@@ -73,5 +73,5 @@ def test_a_package_without_evidence_serves_and_says_so(tmp_path, monkeypatch):
 
 
 def test_the_champions_architecture_has_evidence():
-    shipped = load_package(REPOSITORY_ROOT / "models" / "champion")
+    shipped = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
     assert network.has_evidence(build_backbone(shipped.manifest.architecture))

@@ -18,10 +18,10 @@ from shared.ml.package import load_package
 from shared.registry.registry import ModelRegistry
 from shared.storage.memory import MemoryObjectStore
 from shared.storage.port import image_key, sha256_hex
-from tests.support.packages import SHIPPED, broken_variant, of_members, variant
+from tests.support.packages import ONE_NETWORK, broken_variant, of_members, variant
 from tests.support.photos import jpeg
 
-SHIPPED_VERSION = load_package(SHIPPED).manifest.version
+SHIPPED_VERSION = load_package(ONE_NETWORK).manifest.version
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def source(registry, tmp_path):
 
 @pytest.fixture
 def server(source, loader):
-    server = ModelServer(first_model(None, SHIPPED, loader))
+    server = ModelServer(first_model(None, ONE_NETWORK, loader))
     yield server
     server.close()
 
@@ -144,7 +144,7 @@ def test_while_the_registry_is_away_the_last_champion_serves_even_after_a_restar
     ModelWatch(lost, server, loader, 60).look()
     assert metric("detector_worker_registry_up") == 0
     assert server.current.version == "b"
-    restarted = first_model(lost, SHIPPED, loader)
+    restarted = first_model(lost, ONE_NETWORK, loader)
     restarted.pipeline.close()
     assert restarted.version == "b"
 
@@ -153,11 +153,11 @@ def test_a_first_start_takes_the_alias_at_once_and_falls_back_on_the_shipped_pac
     source, registry, loader, tmp_path
 ):
     promote(registry, broken_variant(tmp_path / "broken", "broken"))
-    first = first_model(source, SHIPPED, loader)
+    first = first_model(source, ONE_NETWORK, loader)
     first.pipeline.close()
     assert first.version == SHIPPED_VERSION
     promote(registry, variant(tmp_path / "b", "b"))
-    second = first_model(source, SHIPPED, loader)
+    second = first_model(source, ONE_NETWORK, loader)
     second.pipeline.close()
     assert second.version == "b"
 

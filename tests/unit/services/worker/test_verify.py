@@ -20,7 +20,7 @@ from shared.present.evidence import Bundle
 from shared.registry.digest import package_digest
 from shared.storage.memory import MemoryObjectStore
 from shared.storage.port import sha256_hex
-from tests.support.packages import SHIPPED
+from tests.support.packages import ONE_NETWORK
 from tests.support.photos import samples
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -29,10 +29,10 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """The verdict of the sample whose probability lies nearest to the middle."""
-    package, store = load_package(SHIPPED), MemoryObjectStore()
+    package, store = load_package(ONE_NETWORK), MemoryObjectStore()
     pipeline = InferencePipeline(
         store, package, OpenVinoEngine(package), 1, 1, 0.005, 50_000_000,
-        digest=package_digest(SHIPPED),
+        digest=package_digest(ONE_NETWORK),
     )  # fmt: skip
     leased, photos = [], [data for _, data in samples()]
     for number, photo in enumerate(photos):
@@ -86,7 +86,7 @@ def older(bundle, engine, moved):
 
 
 def checks(bundle, tolerance=None):
-    return {check.name: check for check in verify(bundle, SHIPPED, None, tolerance)}
+    return {check.name: check for check in verify(bundle, ONE_NETWORK, None, tolerance)}
 
 
 def test_a_verdict_in_float32_is_the_same_again(bundle):

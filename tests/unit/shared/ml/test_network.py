@@ -20,7 +20,7 @@ TOLERANCE = TOLERANCES["f32"].logit
 
 @pytest.fixture(scope="module")
 def package():
-    return load_package(REPOSITORY_ROOT / "models" / "champion")
+    return load_package(REPOSITORY_ROOT / "models" / "0.3.1")
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,27 @@ from shared.ml.errors import PackageError
 from shared.ml.package import load_package, sha256_file
 
 CHAMPION = REPOSITORY_ROOT / "models" / "champion"
+ONE_NETWORK = REPOSITORY_ROOT / "models" / "0.3.1"
 
 
 @pytest.fixture
 def copy(tmp_path):
     target = tmp_path / "package"
-    shutil.copytree(CHAMPION, target)
+    shutil.copytree(ONE_NETWORK, target)
     return target
 
 
-def test_the_shipped_champion_is_whole():
+def test_the_shipped_champion_is_whole_and_a_release_is_small():
     package = load_package(CHAMPION)
+    assert set(package.members) == {"view", "tiles"}
+    assert package.trunk.stem == package.manifest.trunk.file.sha256
+    files = [path for path in CHAMPION.rglob("*") if path.is_file()]
+    # The trunk is shared: this much travels with every release.
+    assert sum(path.stat().st_size for path in files) <= 25_000_000
+
+
+def test_a_package_of_one_network_is_whole():
+    package = load_package(ONE_NETWORK)
     assert package.weights.is_file()
     assert package.openvino_bin.stat().st_size == package.manifest.files.openvino_bin.size_bytes
     assert sha256_file(package.openvino_xml) == package.manifest.files.openvino_xml.sha256

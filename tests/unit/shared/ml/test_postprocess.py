@@ -16,7 +16,7 @@ CALIBRATION = Calibration(temperature=2.0, bias=-0.5)
 
 @pytest.fixture
 def manifest():
-    return read_manifest(REPOSITORY_ROOT / "models" / "champion").model_copy(
+    return read_manifest(REPOSITORY_ROOT / "models" / "0.3.1").model_copy(
         update={
             "calibration": CALIBRATION,
             "thresholds": Thresholds(real_below=0.2, ai_above=0.9, false_accusation_budget=0.01),

@@ -13,7 +13,7 @@ from shared.ml.spec import ModelManifest, OperatingPoint, Recheck, Thresholds
 
 @pytest.fixture
 def manifest():
-    champion = read_manifest(REPOSITORY_ROOT / "models" / "champion")
+    champion = read_manifest(REPOSITORY_ROOT / "models" / "0.3.1")
     loose = Thresholds(real_below=0.1, ai_above=0.6, false_accusation_budget=0.2)
     point = OperatingPoint(thresholds=loose, recheck=Recheck(ai_below_logit=3.0))
     own = champion.thresholds.model_copy(

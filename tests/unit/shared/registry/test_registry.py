@@ -13,7 +13,7 @@ from shared.registry.errors import PackageDamaged, RegistryError, VersionMissing
 from shared.registry.mlflow_client import shown
 from shared.registry.records import CHAMPION, Promotion, previous_champion
 from shared.registry.registry import ModelRegistry
-from tests.support.packages import SHIPPED, variant
+from tests.support.packages import ONE_NETWORK, variant
 
 
 def promotion(version, previous, action="promote"):
@@ -28,19 +28,19 @@ def promotion(version, previous, action="promote"):
 
 
 def test_a_package_comes_back_bit_for_bit(registry, tmp_path):
-    version = registry.register(SHIPPED)
+    version = registry.register(ONE_NETWORK)
     assert version.number == 1
     assert version.metrics["test_unseen_source.clean.auc"] > 0.5
     fetched = registry.fetch(version, tmp_path / "cache")
-    assert package_digest(fetched) == package_digest(SHIPPED) == version.digest
-    assert load_package(fetched).manifest == load_package(SHIPPED).manifest
+    assert package_digest(fetched) == package_digest(ONE_NETWORK) == version.digest
+    assert load_package(fetched).manifest == load_package(ONE_NETWORK).manifest
     # A second fetch needs no registry.
     assert ModelRegistry("sqlite:///nowhere.db", "x").fetch(version, tmp_path / "cache") == fetched
 
 
 def test_the_same_bytes_are_registered_once_and_others_beside_them(registry, tmp_path):
-    first = registry.register(SHIPPED)
-    assert registry.register(SHIPPED) == first
+    first = registry.register(ONE_NETWORK)
+    assert registry.register(ONE_NETWORK) == first
     second = registry.register(variant(tmp_path / "other", "9.9.9"))
     assert [v.package_version for v in registry.versions()] == ["9.9.9", first.package_version]
     assert registry.version(second.number).digest != first.digest
@@ -48,7 +48,7 @@ def test_the_same_bytes_are_registered_once_and_others_beside_them(registry, tmp
 
 def test_an_alias_names_one_version_at_a_time(registry, tmp_path):
     assert registry.resolve(CHAMPION) is None
-    first = registry.register(SHIPPED)
+    first = registry.register(ONE_NETWORK)
     second = registry.register(variant(tmp_path / "other", "9.9.9"))
     for version in (first, second):
         registry.set_alias(CHAMPION, version.number)
@@ -60,7 +60,7 @@ def test_an_alias_names_one_version_at_a_time(registry, tmp_path):
 
 
 def test_a_package_altered_in_the_store_is_not_handed_out(registry, tmp_path):
-    version = registry.register(SHIPPED)
+    version = registry.register(ONE_NETWORK)
     (card,) = (tmp_path / "mlflow" / "artifacts").rglob("MODEL_CARD.md")
     card.write_text("This model is perfect.")
     with pytest.raises(PackageDamaged, match=version.digest):
@@ -69,7 +69,7 @@ def test_a_package_altered_in_the_store_is_not_handed_out(registry, tmp_path):
 
 
 def test_a_package_altered_in_the_cache_is_downloaded_again(registry, tmp_path):
-    version = registry.register(SHIPPED)
+    version = registry.register(ONE_NETWORK)
     fetched = registry.fetch(version, tmp_path / "cache")
     (fetched / "model.bin").write_bytes(b"")
     assert package_digest(registry.fetch(version, tmp_path / "cache")) == version.digest
@@ -98,7 +98,7 @@ def test_a_server_that_is_away_is_a_registry_error():
 
 
 def test_history_keeps_its_order(registry):
-    registry.register(SHIPPED)
+    registry.register(ONE_NETWORK)
     entries = [promotion(number, None) for number in range(5)]
     for entry in entries:
         registry.record(entry)

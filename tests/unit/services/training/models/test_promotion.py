@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from services.training.models.cli import app
 from shared.registry.records import CHALLENGER, CHAMPION
-from tests.support.packages import SHIPPED, variant, with_numbers
+from tests.support.packages import ONE_NETWORK, variant, with_numbers
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def detector(registry, tmp_path, monkeypatch):
 
 
 def test_register_promote_rollback_and_the_history_of_it(detector, registry, tmp_path):
-    code, out, _err = detector("register", SHIPPED)
+    code, out, _err = detector("register", ONE_NETWORK)
     assert (code, "is version 1: challenger" in out) == (0, True)
     assert detector("promote", "challenger")[0] == 0
     detector("register", variant(tmp_path / "second", "second", 0.1))
@@ -51,7 +51,7 @@ def test_register_promote_rollback_and_the_history_of_it(detector, registry, tmp
 
 
 def test_the_gate_refuses_with_reasons_and_force_needs_one(detector, registry, tmp_path):
-    detector("register", SHIPPED)
+    detector("register", ONE_NETWORK)
     detector("promote", "challenger")
     detector("register", with_numbers(variant(tmp_path / "worse", "worse"), auc=0.6))
     code, out, err = detector("promote", "2")
@@ -85,7 +85,7 @@ def test_one_version_name_never_means_two_packages(detector, tmp_path):
 
 
 def test_list_and_show_tell_numbers_and_the_gates_answer(detector):
-    detector("register", SHIPPED)
+    detector("register", ONE_NETWORK)
     code, out, _err = detector("list", "--json")
     (version,) = json.loads(out)
     assert (code, version["aliases"]) == (0, ["challenger"])
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_one_line(detector, arguments, words):
 
 
 def test_promoting_the_champion_again_is_refused(detector):
-    detector("register", SHIPPED)
+    detector("register", ONE_NETWORK)
     detector("promote", "1")
     code, _out, err = detector("promote", "1")
     assert (code, err) == (1, "detector: version 1 is champion already\n")

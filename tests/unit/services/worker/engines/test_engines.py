@@ -21,7 +21,7 @@ from tests.support.photos import samples
 
 @pytest.fixture(scope="module")
 def package():
-    return load_package(REPOSITORY_ROOT / "models" / "champion")
+    return load_package(REPOSITORY_ROOT / "models" / "0.3.1")
 
 
 @pytest.fixture(scope="module")
