@@ -1,4 +1,4 @@
-"""Puts an evaluation into its package: the report, the photos one by one, the card, the manifest."""
+"""Puts an evaluation into its package: report, photos one by one, card, manifest."""
 
 import json
 from pathlib import Path
