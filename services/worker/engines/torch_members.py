@@ -129,7 +129,8 @@ def _view(package: ModelPackage) -> Detector:
         network = ViewNetwork.from_weights(weights, manifest.trunk.blocks)
     except (KeyError, RuntimeError, ValueError) as error:
         raise _unfit(package, "view") from error
-    if projection is None:
+    # Without a head the network would say 0 of every photo.
+    if projection is None or not {"head.weight", "head.bias"} <= weights.keys():
         raise _unfit(package, "view")
     return Detector(network, manifest.member("view").normalization, projection).eval()
 
