@@ -214,6 +214,12 @@ class Cascade(Frozen):
     # Share of the calibration's photos that the tiles were looked at for.
     share: float = Field(ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.below > self.above:
+            raise ValueError("below must not be larger than above")
+        return self
+
 
 class ModelManifest(Frozen):
     """One model version. Written by the training pipeline, read by every worker.
@@ -254,6 +260,8 @@ class ModelManifest(Frozen):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
+        if (self.schema_version == 2) != bool(self.members):
+            raise ValueError("schema 1 is one network, schema 2 is members")
         whole = self.files.weights, self.files.openvino_xml, self.files.openvino_bin
         if self.members:
             if self.trunk is None or not isinstance(self.preprocess, StackSpec):
