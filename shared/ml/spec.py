@@ -266,7 +266,7 @@ class ModelManifest(Frozen):
         if self.members:
             if self.trunk is None or not isinstance(self.preprocess, StackSpec):
                 raise ValueError("a package of members needs a trunk and a view with tiles")
-            if {member.name for member in self.members} != {"view", "tiles"}:
+            if sorted(member.name for member in self.members) != ["tiles", "view"]:
                 raise ValueError("a package of members has a view and tiles, each once")
         elif None in whole or self.normalization is None:
             raise ValueError("a package of one network needs its files and its normalization")
