@@ -81,7 +81,7 @@ class UpperBlocks(nn.Module):
     def folded_head(self) -> tuple[NDArray[np.float32], float]:
         """Return head weight `[F]` and bias for class tokens as they are."""
         weight = self.head.weight.detach()[0].numpy()
-        head = Head(self.center.numpy(), self.spread.numpy(), weight, float(self.head.bias))
+        head = Head(self.center.numpy(), self.spread.numpy(), weight, float(self.head.bias.detach()))
         return head.folded()
 
 
