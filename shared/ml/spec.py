@@ -226,6 +226,12 @@ class Cascade(Frozen):
     # Share of the calibration's photos that the tiles were looked at for.
     share: float = Field(ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.below > self.above:
+            raise ValueError("below must not be larger than above")
+        return self
+
 
 class ModelManifest(Frozen):
     """One model version. Written by the training pipeline, read by every worker.
@@ -272,7 +278,7 @@ class ModelManifest(Frozen):
         if self.members:
             if self.trunk is None or not isinstance(self.preprocess, StackSpec):
                 raise ValueError("a package of members needs a trunk and a view with tiles")
-            if {member.name for member in self.members} != {"view", "tiles"}:
+            if sorted(member.name for member in self.members) != ["tiles", "view"]:
                 raise ValueError("a package of members has a view and tiles, each once")
         elif None in whole or self.normalization is None:
             raise ValueError("a package of one network needs its files and its normalization")

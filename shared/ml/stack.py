@@ -102,6 +102,8 @@ def _offsets(side: int, size: int, most: int) -> list[int]:
     if side <= size:
         return [-((size - side) // 2)]
     count = min(most, max(2, side // size))
+    if count == 1:
+        return [(side - size) // 2]
     return [round(index * (side - size) / (count - 1)) for index in range(count)]
 
 

@@ -47,7 +47,7 @@ def write_trunk(stored: State, classes: NDArray[np.float32], blocks: int, trunks
     """
     read = classes[:, -EMBEDDED_BLOCKS:].reshape(len(classes), -1)
     width = classes.shape[2]
-    weight, bias, explained = whitening(read, [width] * EMBEDDED_BLOCKS)
+    weight, bias, explained = whitening(read, [width] * (read.shape[1] // width))
     state = dict(stored) | {"embedding.weight": weight, "embedding.bias": bias}
     trunks.mkdir(parents=True, exist_ok=True)
     temporary = trunks / "trunk.part"

@@ -9,12 +9,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
-from safetensors.numpy import load_file
 
 from services.training.dataset.settings import DatasetSettings
 from services.training.errors import TrainingError
 from services.training.eyes.config import EyesConfig, load_eyes_config
-from services.training.eyes.run import Eyes, package, pretrained_view, run_fold
+from services.training.eyes.run import Eyes, package, pretrained_stages, pretrained_view, run_fold
 from services.training.eyes.store import DONE, STACKS, build, choose_items
 from services.training.eyes.tile_features import compute_statistics
 from services.training.eyes.tokens import compute_tokens
@@ -126,12 +125,7 @@ def _pretrained(config: EyesConfig) -> State:
 
 
 def _stages(config: EyesConfig) -> Floats:
-    path = TrainingSettings().require_weights(config.tiles_weights)
-    return {
-        key: np.asarray(value, np.float32)
-        for key, value in load_file(path).items()
-        if value.dtype.kind == "f"
-    }
+    return pretrained_stages(TrainingSettings().require_weights(config.tiles_weights))
 
 
 def _say(line: str) -> None:

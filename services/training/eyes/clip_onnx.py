@@ -99,6 +99,9 @@ def _linear(
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     if layer not in quantised:
         raise TrainingError(f"the ONNX file has no quantised layer {layer}")
+    for name in quantised[layer]:
+        if name not in tensors:
+            raise TrainingError(f"the ONNX file has no tensor {name}")
     weight, scale, zero = (tensors[name] for name in quantised[layer])
     centred = weight.astype(np.int16) - zero.astype(np.int16)
     if centred.min() < -128 or centred.max() > 127:

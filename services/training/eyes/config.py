@@ -1,9 +1,10 @@
 """The run of the eyes as one YAML file. Every field that changes a result is in here."""
 
 from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from services.training.config import CalibrationConfig, PackageConfig, Section
 from services.training.errors import TrainingError
@@ -38,6 +39,12 @@ class EyesConfig(Section):
     fusing_share: float = Field(default=1 / 3, gt=0, lt=1)
     calibration: CalibrationConfig = CalibrationConfig()
     package: PackageConfig
+
+    @model_validator(mode="after")
+    def _some_blocks_are_tuned(self) -> Self:
+        if self.trunk_blocks >= self.blocks:
+            raise ValueError("trunk_blocks must be smaller than blocks, or nothing is tuned")
+        return self
 
 
 def load_eyes_config(path: Path) -> EyesConfig:

@@ -56,6 +56,8 @@ def first_head(
     for version in range(space.tokens.shape[1]):
         ready = fitted[space.have_tokens[fitted, version]]
         ready = ready[version :: space.tokens.shape[1]]
+        if not len(ready):
+            continue
         _, found = score(network, space.tokens, space.classes, ready, version)
         features.append(found)
         targets.append(labels[ready])

@@ -26,6 +26,8 @@ _LIMIT_QUANTILE = 0.995
 _ROUNDS = 6
 # A view logit that no photo has: the cascade never ends on that side.
 _FAR = 1e6
+# The cascade ends so far outside the edges, as calibrating its own logits moves them a little.
+_MARGIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +111,23 @@ def operate(
 
     Photos of `thresholding` appear up to `looks` times, each in another version. The cascade's
     limits follow from the thresholds, and the thresholds are chosen on the cascade's own logits,
-    so both are repeated until they agree.
+    so both are repeated until no skipped tiles could change a label. Where they do not agree, the
+    tiles of every photo are looked at.
     """
     fusion = fit_fusion(fusing)
     below, above = -_FAR, _FAR
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         calibration = _calibrated(fusion, fusing, below, above)
         logits = fusion.cascaded(thresholding.view, thresholding.tiles, below, above)
         chosen = [
             _point(logits, thresholding, calibration, config, each, looks) for each in BUDGETS
         ]
-        edges = _edges(fusion, calibration, [thresholds for thresholds, _ in chosen])
-        if np.allclose(edges, (below, above), atol=1e-6):
+        lowest, highest = _edges(fusion, calibration, [thresholds for thresholds, _ in chosen])
+        if number and below <= lowest and highest <= above:
             break
-        below, above = edges
+        below, above = max(lowest - _MARGIN, -_FAR), min(highest + _MARGIN, _FAR)
+        if number == _ROUNDS - 2:
+            below, above = -_FAR, _FAR
     seen = (thresholding.view >= below) & (thresholding.view <= above)
     cascade = Cascade(
         below=below,
@@ -181,4 +186,8 @@ def _edges(
     lowest = min(logit_at(point.real_below, calibration) for point in points)
     highest = max(logit_at(point.ai_above, calibration) for point in points)
     edges = (lowest - reach) / fusion.view_weight, (highest + reach) / fusion.view_weight
-    return max(edges[0], -_FAR), min(edges[1], _FAR)
+    # Beyond its limit a view counts no further: there the tiles always can.
+    return (
+        edges[0] if edges[0] > -fusion.view_limit else -_FAR,
+        edges[1] if edges[1] < fusion.view_limit else _FAR,
+    )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from services.training.decisions import probabilities
 from services.training.errors import TrainingError
@@ -32,7 +34,7 @@ from services.training.fit import device_of
 from services.training.metrics import auc, recall_at_fpr
 from services.training.package import git_revision
 from shared.ml.members.view_torch import ViewNetwork
-from shared.ml.members.weights import Floats, State, dequantised
+from shared.ml.members.weights import Floats, State, dequantised, quantised
 from shared.ml.package import TRUNKS
 from shared.ml.spec import ModelManifest, TrainingRecord
 
@@ -47,7 +49,7 @@ class Eyes:
     space: Workspace
     # Of all blocks of the view's network as they were pretrained, int8 with scales.
     pretrained: State
-    # Of the tiles' stages, float32.
+    # Of the tiles' stages, float32, as `pretrained_stages` gives them.
     stages: Floats
     folder: Path
     # Whose weights it begins with, and what else the package's record should tell.
@@ -66,6 +68,25 @@ class Eyes:
 def pretrained_view(encoder: Path, config: EyesConfig) -> State:
     """Return CLIP's first blocks from the quantised ONNX file."""
     return read_clip_encoder(encoder, config.blocks)
+
+
+def pretrained_stages(path: Path) -> Floats:
+    """Return the tiles' stages from a safetensors file, rounded as the package will hold them.
+
+    So the statistics that the head is fitted on are those that it reads when it serves.
+
+    Raises TrainingError when the file cannot be read.
+    """
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"the weights {path} cannot be read: {error}") from error
+    floats = {
+        key: np.asarray(value, np.float32)
+        for key, value in stored.items()
+        if value.dtype.kind == "f"
+    }
+    return dequantised(quantised(floats))
 
 
 def fold_of(eyes: Eyes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -94,7 +115,10 @@ def run_fold(eyes: Eyes, number: int, say: Say) -> None:
 def judge(
     space: Workspace, network: UpperBlocks, tiles: TilesHead, rows: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
-    """Return logits of every version of `rows`: arrays `row`, `version`, `view`, `tiles`."""
+    """Return logits of every version of `rows`: arrays `row`, `version`, `view`, `tiles`.
+
+    Raises TrainingError when none of them has tokens and statistics.
+    """
     network.to(device_of("auto"))
     parts: dict[str, list[NDArray[Any]]] = {"row": [], "version": [], "view": [], "tiles": []}
     for version in range(space.tokens.shape[1]):
@@ -106,6 +130,10 @@ def judge(
         parts["version"].append(np.full(len(ready), version))
         parts["view"].append(view)
         parts["tiles"].append(tiles.logits(space, ready, version))
+    if not parts["row"]:
+        raise TrainingError(
+            f"none of {len(rows)} photos can be judged: they have no tokens and statistics"
+        )
     return {name: np.concatenate(each) for name, each in parts.items()}
 
 

@@ -73,7 +73,7 @@ def draw_weights(
     """
     labels = columns.label[chosen]
     plain = group_weights(labels, list(columns.repository[chosen]))
-    groups = clustered(content, min(CONTENT_GROUPS, len(chosen) // 8), seed)
+    groups = clustered(content, max(1, min(CONTENT_GROUPS, len(chosen) // 8)), seed)
     even = balanced(plain, labels, groups)
     mixed = _BALANCED_SHARE * even + (1 - _BALANCED_SHARE) * plain
     return np.asarray(mixed / mixed.sum())

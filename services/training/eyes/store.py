@@ -8,6 +8,7 @@ degraded (`services.training.eyes.degrade`). A run that was stopped goes on wher
 import csv
 import hashlib
 import json
+import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -111,6 +112,10 @@ def build(
     mark = folder / "items.sha256"
     digest = hashlib.sha256(described.encode()).hexdigest()
     fresh = not mark.exists() or mark.read_text(encoding="utf-8") != digest
+    if fresh:
+        # What was computed of other photos must not be taken for these'.
+        for computed in folder.glob("*done.npy"):
+            computed.unlink()
     shape = (len(items), len(VERSIONS), *spec.shape)
     mode = "w+" if fresh else "r+"
     stacks = np.lib.format.open_memmap(folder / STACKS, mode, np.uint8, shape if fresh else None)
@@ -120,7 +125,8 @@ def build(
     _write_rows(items, folder / ROWS)
     mark.write_text(digest, encoding="utf-8")
     todo = [index for index in range(len(items)) if not done[index]]
-    with ProcessPoolExecutor(workers) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         for start in range(0, len(todo), _CHUNK):
             part = todo[start : start + _CHUNK]
             made = pool.map(_versions, [items[index] for index in part], [spec] * len(part))

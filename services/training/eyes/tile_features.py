@@ -14,7 +14,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset15 as op
 
-from services.training.eyes.tokens import memmap, normalised
+from services.training.eyes.tokens import forget_unless, memmap, normalised
 from shared.ml.members.tiles_graph import statistics_node
 from shared.ml.members.weights import Floats
 from shared.ml.spec import Normalization
@@ -51,9 +51,11 @@ def compute_statistics(
     """
     count, versions, images = stacks.shape[:3]
     tiles = images - 1
-    reader = TileReader(weights, tiles)
+    reader = TileReader(weights, tiles, stacks.shape[3])
     width = reader(np.zeros((tiles, *stacks.shape[3:]), np.uint8)).shape[1]
-    found: NDArray[Any] = memmap(path, np.float16, (count, versions, tiles, width))
+    shape = (count, versions, tiles, width)
+    forget_unless({path: shape}, path.with_suffix(".done.npy"))
+    found: NDArray[Any] = memmap(path, np.float16, shape)
     done = memmap(path.with_suffix(".done.npy"), np.bool_, (count, versions))
     started, made = time.monotonic(), 0
     for version in range(versions):

@@ -6,7 +6,7 @@ in `classes.npy`. A run that was stopped goes on where it ended.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,14 @@ def compute_tokens(
     count, versions = stacks.shape[:2]
     length, width = trunk["pos_embed"].size // trunk["cls_token"].size, trunk["cls_token"].size
     blocks = 1 + max(int(key.split(".")[1]) for key in trunk if key.startswith("blocks."))
-    tokens = memmap(folder / TOKENS, np.float16, (count, versions, length, width))
-    classes = memmap(folder / CLASSES, np.float16, (count, versions, blocks, width))
+    shapes = {
+        folder / TOKENS: (count, versions, length, width),
+        folder / CLASSES: (count, versions, blocks, width),
+    }
+    forget_unless(shapes, folder / DONE)
+    tokens, classes = (memmap(path, np.float16, shape) for path, shape in shapes.items())
     done = memmap(folder / DONE, np.bool_, (count, versions))
-    reader, started, made = TrunkReader(trunk), time.monotonic(), 0
+    reader, started, made = TrunkReader(trunk, stacks.shape[3]), time.monotonic(), 0
     for version in range(versions):
         todo = np.flatnonzero(ready[:, version] & ~done[:, version])
         for start in range(0, len(todo), _BATCH):
@@ -84,6 +88,13 @@ def compute_tokens(
             if start % (64 * _BATCH) == 0:
                 rate = made / (time.monotonic() - started)
                 say(f"version {version}: {start + len(rows)} of {len(todo)}, {rate:.1f} photos/s")
+
+
+def forget_unless(shapes: Mapping[Path, tuple[int, ...]], done: Path) -> None:
+    """Remove `done` unless the arrays that it speaks of are there in these shapes."""
+    for path, shape in shapes.items():
+        if not path.exists() or np.load(path, mmap_mode="r").shape != shape:
+            done.unlink(missing_ok=True)
 
 
 def memmap(path: Path, kind: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
