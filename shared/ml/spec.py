@@ -273,7 +273,7 @@ class ModelManifest(Frozen):
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.schema_version != (2 if self.members else 1):
-            raise ValueError("schema 1 is a package of one network, schema 2 one of members")
+            raise ValueError("schema 1 is one network, schema 2 is members")
         whole = self.files.weights, self.files.openvino_xml, self.files.openvino_bin
         if self.members:
             if self.trunk is None or not isinstance(self.preprocess, StackSpec):
