@@ -83,7 +83,8 @@ def run_command(
         if write:
             if not kept:
                 raise TrainingError("a package is finished where its test photos' originals are")
-            report = {"validation": _own(directory).get("validation")} | report
+            own = _own(directory)
+            report = {name: own.get(name) for name in ("validation", "bound_coverage")} | report
             finish_package(directory, report, *kept[0])
             _console.print(f"the evaluation is in {directory}")
             return

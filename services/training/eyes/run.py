@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from services.training.config import CalibrationConfig
 from services.training.decisions import probabilities
 from services.training.errors import TrainingError
+from services.training.evaluation.coverage import bound_coverage
 from services.training.eyes.assemble import (
     Parts,
     copy_trunk,
@@ -195,7 +197,7 @@ def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
         eyes.config.spec,
         _record(eyes, rows, untouched),
     )
-    return write_members(parts, output, {"validation": report})
+    return write_members(parts, output, report)
 
 
 def choose_operating(
@@ -221,9 +223,34 @@ def choose_operating(
     say(f"carried over to untouched repositories: {carried}")
     both = _concatenated(out_of_fold[~fusing], fresh)
     chosen = operate(out_of_fold[fusing], both, eyes.config.calibration, looks)
-    report = {"out_of_fold": first.numbers, "carried_over": carried, "chosen": chosen.numbers}
+    report = {
+        "validation": {
+            "out_of_fold": first.numbers,
+            "carried_over": carried,
+            "chosen": chosen.numbers,
+        },
+        "bound_coverage": _coverage(chosen, both, eyes.config.calibration),
+    }
     write_json(eyes.folder / "operating.json", report)
     return chosen, report
+
+
+def _coverage(
+    operating: Operating, judged: Judged, config: CalibrationConfig
+) -> dict[str, Any] | None:
+    """Return how often the bound holds on sources like these; None where nobody is accused."""
+    real = judged.label == 0
+    probability = probabilities(operating.logits(judged), operating.calibration)[real]
+    _, source = np.unique(judged.repository[real], return_inverse=True)
+    loosest = max(operating.points, key=lambda point: point.thresholds.false_accusation_budget)
+    accused = probability >= loosest.thresholds.ai_above
+    try:
+        found = bound_coverage(
+            np.bincount(source, accused).astype(np.int64), np.bincount(source), config
+        )
+    except TrainingError:
+        return None
+    return asdict(found)
 
 
 def _carried(operating: Operating, fresh: Judged) -> dict[str, Any]:
