@@ -19,7 +19,7 @@ from services.training.eyes.tokens import CLIP_NORMALIZATION
 from services.training.eyes.tune import UpperBlocks
 from services.training.package import entry_of
 from shared.ml.members.tiles_graph import STAGES
-from shared.ml.members.weights import Floats, State, quantised, write_state
+from shared.ml.members.weights import Floats, State, halved, quantised, write_state
 from shared.ml.package import TRUNKS, sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
@@ -83,9 +83,9 @@ def view_state(networks: list[UpperBlocks], trunk_blocks: int) -> State:
 
 
 def tiles_state(stages: Mapping[str, NDArray[np.float32]], fitted: TilesHead) -> State:
-    """Return the tiles' weights: the stages as int8, and the head on their statistics."""
+    """Return the tiles' weights: the stages as float16, and the head on their statistics."""
     kept = ("conv_stem", "bn1", *(f"blocks.{number}." for number in range(STAGES[-1] + 1)))
-    state = quantised({key: value for key, value in stages.items() if key.startswith(kept)})
+    state = halved({key: value for key, value in stages.items() if key.startswith(kept)})
     head = fitted.head
     # The head's own standardisation folds into its weights; the statistics' clip stays.
     weight, bias = head.folded()

@@ -36,7 +36,7 @@ from services.training.fit import device_of
 from services.training.metrics import auc, recall_at_fpr
 from services.training.package import git_revision
 from shared.ml.members.view_torch import ViewNetwork
-from shared.ml.members.weights import Floats, State, dequantised, quantised
+from shared.ml.members.weights import Floats, State, dequantised, halved
 from shared.ml.package import TRUNKS
 from shared.ml.spec import ModelManifest, TrainingRecord
 
@@ -88,7 +88,7 @@ def pretrained_stages(path: Path) -> Floats:
         for key, value in stored.items()
         if value.dtype.kind == "f"
     }
-    return dequantised(quantised(floats))
+    return dequantised(halved(floats))
 
 
 def fold_of(eyes: Eyes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
