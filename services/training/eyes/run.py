@@ -19,6 +19,7 @@ from services.training.evaluation.coverage import bound_coverage
 from services.training.eyes.assemble import (
     Parts,
     copy_trunk,
+    scaled_head,
     tiles_state,
     view_state,
     write_members,
@@ -174,15 +175,19 @@ def joined(eyes: Eyes, view: State) -> UpperBlocks:
 def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
     """Join the folds, choose fusion and thresholds out of fold, and write the package."""
     rows = eyes.space.rows(*eyes.config.learn)
-    view = view_state(
-        [tuned(eyes, number) for number in range(eyes.config.folds)], eyes.config.trunk_blocks
-    )
+    networks = [tuned(eyes, number) for number in range(eyes.config.folds)]
+    view = view_state(networks, eyes.config.trunk_blocks)
     tiles = train_tiles(eyes.space, rows, eyes.config.tiles_c)
-    say("judging the untouched repositories by the joined model")
+    say("judging the untouched repositories, by each fold and by the joined model")
     untouched = eyes.space.rows(*eyes.config.untouched)
-    kept = eyes.folder / "untouched.npz"
-    found = judge(eyes.space, joined(eyes, view), tiles, untouched)
-    np.savez(kept, allow_pickle=False, **found)
+    spreads = [
+        _judged_once(eyes, f"fold-{number}/untouched.npz", network, tiles, untouched)["view"].std()
+        for number, network in enumerate(networks)
+    ]
+    found = _judged_once(eyes, "untouched.npz", joined(eyes, view), tiles, untouched)
+    factor = float(np.sqrt(np.mean(np.square(spreads))) / found["view"].std())
+    say(f"the joined model's logits are scaled by {factor:.3f}")
+    view, found = scaled_head(view, factor), found | {"view": found["view"] * factor}
     operating, report = choose_operating(eyes, found, say)
     classes = np.array(eyes.space.classes[rows, 0], np.float32)
     trunk = write_trunk(eyes.trunk_state, classes, eyes.config.trunk_blocks, eyes.folder / TRUNKS)
@@ -198,6 +203,20 @@ def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
         _record(eyes, rows, untouched),
     )
     return write_members(parts, output, report)
+
+
+def _judged_once(
+    eyes: Eyes, name: str, network: UpperBlocks, tiles: TilesHead, rows: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return what `judge` finds, kept under `name` in the run's folder."""
+    kept = eyes.folder / name
+    if kept.is_file():
+        found = dict(np.load(kept))
+        if np.array_equal(np.unique(found["row"]), rows):
+            return found
+    found = judge(eyes.space, network, tiles, rows)
+    np.savez(kept, allow_pickle=False, **found)
+    return found
 
 
 def choose_operating(
