@@ -89,8 +89,8 @@ def scaled_head(view: State, factor: float) -> State:
     chosen on logits of the single ones. `factor` brings the spread on repositories that none of
     them saw to theirs; ranks stay as they are.
     """
-    head = {key: np.asarray(view[key] * np.float32(factor)) for key in ("head.weight", "head.bias")}
-    return view | head
+    floats = {key: np.asarray(view[key], np.float32) for key in ("head.weight", "head.bias")}
+    return view | {key: value * np.float32(factor) for key, value in floats.items()}
 
 
 def tiles_state(stages: Mapping[str, NDArray[np.float32]], fitted: TilesHead) -> State:
