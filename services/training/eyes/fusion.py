@@ -119,9 +119,7 @@ def operate(
     for number in range(_ROUNDS):
         calibration = _calibrated(fusion, fusing, below, above)
         logits = fusion.cascaded(thresholding.view, thresholding.tiles, below, above)
-        chosen = [
-            _point(logits, thresholding, calibration, config, each, looks) for each in BUDGETS
-        ]
+        chosen = _points(logits, thresholding, calibration, config, looks)
         lowest, highest = _edges(fusion, calibration, [thresholds for thresholds, _ in chosen])
         if number and below <= lowest and highest <= above:
             break
@@ -159,6 +157,25 @@ def operate(
 def _calibrated(fusion: Fusion, judged: Judged, below: float, above: float) -> Calibration:
     logits = fusion.cascaded(judged.view, judged.tiles, below, above)
     return fit_platt(judged.label, logits, group_weights(judged.label, list(judged.repository)))
+
+
+def _points(
+    logits: Scores, judged: Judged, calibration: Calibration, config: CalibrationConfig, looks: int
+) -> list[tuple[Thresholds, dict[str, Any]]]:
+    """Return thresholds and their numbers for each of BUDGETS; a smaller one accuses no more.
+
+    Where a sample is too small for the bound, `choose_thresholds` goes by the rate alone, which can
+    be the looser rule: then the point takes the threshold of the next larger budget.
+    """
+    found: list[tuple[Thresholds, dict[str, Any]]] = []
+    for budget in reversed(BUDGETS):
+        thresholds, numbers = _point(logits, judged, calibration, config, budget, looks)
+        if found and thresholds.ai_above < found[-1][0].ai_above:
+            thresholds = found[-1][0].model_copy(update={"false_accusation_budget": budget})
+            numbers = found[-1][1] | {"budget": budget, "thresholds": thresholds.model_dump()}
+            numbers["bound_holds"] = numbers["false_accusation_bound"] <= budget
+        found.append((thresholds, numbers))
+    return found[::-1]
 
 
 def _point(

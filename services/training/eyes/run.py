@@ -122,12 +122,12 @@ def judge(
 
     Raises TrainingError when none of them has tokens and statistics.
     """
-    network.to(device_of("auto"))
     parts: dict[str, list[NDArray[Any]]] = {"row": [], "version": [], "view": [], "tiles": []}
     for version in range(space.tokens.shape[1]):
         ready = rows[space.have_tokens[rows, version] & space.have_statistics[rows, version]]
         if not len(ready):
             continue
+        network.to(device_of("auto"))
         view, _ = score(network, space.tokens, space.classes, ready, version)
         parts["row"].append(ready)
         parts["version"].append(np.full(len(ready), version))

@@ -5,14 +5,22 @@ import pytest
 import services.training
 from services.training.config import load_config
 from services.training.errors import TrainingError
+from services.training.eyes.config import load_eyes_config
 
-CONFIGS = sorted((Path(services.training.__file__).parent / "configs").rglob("*.yaml"))
+FOLDER = Path(services.training.__file__).parent / "configs"
+EYES = FOLDER / "eyes.yaml"
+# Those of public data sets have tests of their own.
+CONFIGS = sorted({*FOLDER.glob("*.yaml"), *FOLDER.glob("experiments/*.yaml")} - {EYES})
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_configuration_is_valid(path):
     config = load_config(path)
     assert config.preprocess_spec(256).resize_short == config.resize_short
+
+
+def test_the_configuration_of_the_eyes_is_valid():
+    assert load_eyes_config(EYES).trunk_blocks < load_eyes_config(EYES).blocks
 
 
 @pytest.mark.parametrize(

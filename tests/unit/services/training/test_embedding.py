@@ -16,7 +16,7 @@ from services.worker.engines.openvino import OpenVinoEngine
 from services.worker.engines.torch_cuda import TorchEngine
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.network import build_backbone, load_detector
-from shared.ml.package import load_package
+from shared.ml.package import NetworkFiles, load_package
 from shared.ml.precision import TOLERANCES
 from shared.ml.preprocess import preprocess
 from shared.ml.spec import Normalization, PreprocessSpec
@@ -105,9 +105,7 @@ def package(exported):
     return replace(
         shipped,
         manifest=shipped.manifest.model_copy(update=update),
-        weights=exported.weights,
-        openvino_xml=exported.xml,
-        openvino_bin=exported.bin,
+        network=NetworkFiles(exported.weights, exported.xml, exported.bin),
     )
 
 
@@ -122,9 +120,9 @@ def older(package, tmp_path_factory):
     ov.save_model(model, folder / "model.xml", compress_to_fp16=True)
     return replace(
         package,
-        weights=folder / "model.safetensors",
-        openvino_xml=folder / "model.xml",
-        openvino_bin=folder / "model.bin",
+        network=NetworkFiles(
+            folder / "model.safetensors", folder / "model.xml", folder / "model.bin"
+        ),
     )
 
 

@@ -54,7 +54,7 @@ def manifest():
         preprocess=StackSpec(size=32, tiles=2),
         members=(member("view", 0.7), member("tiles", 0.3)),
         trunk=Trunk(
-            architecture="net", blocks=3, file=entry("trunk.safetensors"), embedding=embedding
+            architecture="net", blocks=3, file=entry(f"{'0' * 64}.safetensors"), embedding=embedding
         ),
         calibration=Calibration(temperature=1.0, bias=0.0),
         thresholds=thresholds(0.01, 0.9),

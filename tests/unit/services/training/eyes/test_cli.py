@@ -52,7 +52,7 @@ def test_the_store_needs_data_a_folder_and_originals(command, monkeypatch, tmp_p
 @pytest.mark.parametrize("command", ["tokens", "statistics", "folds", "package"])
 def test_a_missing_store_says_what_to_run(command, monkeypatch, tmp_path):
     monkeypatch.setenv("DETECTOR_EYES_DIR", str(tmp_path))
-    assert "eyes store` " in said(command)
+    assert "eyes store`" in said(command)
 
 
 def test_missing_weights_are_named(monkeypatch, tmp_path):
