@@ -102,7 +102,7 @@ def _held_out(
 
 def main() -> None:
     """Judge, compare, print."""
-    arguments = sys.argv[1:] or [str(REPOSITORY_ROOT / "models" / "champion")]
+    arguments = sys.argv[1:] or [str(REPOSITORY_ROOT / "models" / "0.3.1")]
     package = load_package(Path(arguments[0]))
     config = RunConfig.model_validate(package.manifest.training.config)
     dataset = TrainingSettings().require_dataset()

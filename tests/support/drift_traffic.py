@@ -34,7 +34,7 @@ class RecentTraffic:
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
-        scores = read_scores(REPOSITORY_ROOT / "models" / "champion")
+        scores = read_scores(REPOSITORY_ROOT / "models" / "0.3.1")
         self._marketplace = make_marketplace(scores, np.random.default_rng(1))
         now = (datetime.now(UTC) - EPOCH) / timedelta(hours=1)
         self._begin = int(now) - 3 - _QUIET_HOURS - _SHIFTED_HOURS

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--alpha", type=float, default=Rules().alpha)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("drift-study.json"))
-    parser.add_argument("--model-dir", type=Path, default=REPOSITORY_ROOT / "models" / "champion")
+    parser.add_argument("--model-dir", type=Path, default=REPOSITORY_ROOT / "models" / "0.3.1")
     arguments = parser.parse_args()
     if arguments.part == "write":
         write(arguments.files)

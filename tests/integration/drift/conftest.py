@@ -19,7 +19,7 @@ Store = Callable[..., Photos]
 
 @pytest.fixture(scope="session")
 def marketplace() -> Marketplace:
-    scores = read_scores(REPOSITORY_ROOT / "models" / "champion")
+    scores = read_scores(REPOSITORY_ROOT / "models" / "0.3.1")
     return make_marketplace(scores, np.random.default_rng(1))
 
 

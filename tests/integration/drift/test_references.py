@@ -21,7 +21,7 @@ from shared.ml.package import load_package
 from shared.ml.postprocess import judge
 from tests.integration.drift.test_rounds import reports_of, runs_of, until
 
-PACKAGE = load_package(REPOSITORY_ROOT / "models" / "champion")
+PACKAGE = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
 CONTENT = PACKAGE.evaluation_photos.read_bytes()
 PHOTOS = read_photos(io.BytesIO(CONTENT))
 VERSION = PACKAGE.manifest.version

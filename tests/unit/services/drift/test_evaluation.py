@@ -23,7 +23,8 @@ from shared.ml.errors import PackageError
 from shared.ml.evaluation_photos import read_photos, write_photos
 from shared.ml.package import load_package
 
-CHAMPION = load_package(REPOSITORY_ROOT / "models" / "champion")
+# With a second look, which not every package has.
+CHAMPION = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
 CONTENT = CHAMPION.evaluation_photos.read_bytes()
 PHOTOS = read_photos(io.BytesIO(CONTENT))
 REQUEST = UUID(int=7)
@@ -137,3 +138,11 @@ def test_a_photo_that_its_second_look_contradicts_is_uncertain(tmp_path):
 def test_bytes_that_are_no_evaluation_are_refused():
     with pytest.raises(PackageError, match="cannot be read"):
         from_evaluation(CHAMPION.manifest, b"something else", 0.05, REQUEST)
+
+
+def test_the_shipped_packages_evaluation_can_be_a_reference():
+    shipped = load_package(REPOSITORY_ROOT / "models" / "champion")
+    content = shipped.evaluation_photos.read_bytes()
+    reference = from_evaluation(shipped.manifest, content, 0.05, REQUEST)
+    assert reference.facts.photos > 500
+    assert reference.cube.whole(None).photos == pytest.approx(reference.facts.photos)

@@ -10,7 +10,7 @@ from services.drift.study.scores import MIN_PHOTOS, Source, read_scores
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
 
-CHAMPION = REPOSITORY_ROOT / "models" / "champion"
+CHAMPION = REPOSITORY_ROOT / "models" / "0.3.1"
 
 
 def drawn_from(rows, count=200_000):
