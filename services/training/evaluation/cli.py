@@ -65,6 +65,9 @@ def run_command(
         list[Path] | None,
         typer.Option(help="Another package to judge the same photos with; repeatable."),
     ] = None,
+    views: Annotated[
+        bool, typer.Option(help="Judge the stored views, too, for which peers have scores.")
+    ] = True,
     originals: OriginalsOption = None,
     cache: CacheOption = None,
     manifest: ManifestOption = MANIFEST,
@@ -78,6 +81,7 @@ def run_command(
             places,
             beside=beside or (),
             keep=lambda *found: kept.append(found),
+            views=views,
             say=_console.print,
         )
         if write:

@@ -76,6 +76,7 @@ def evaluate_package(
     beside: Sequence[Path] = (),
     sampling: Sampling | None = None,
     keep: Keep | None = None,
+    views: bool = True,
     say: Say = lambda _line: None,
 ) -> Report:
     """Judge the test photos with the package in `directory`; `beside` are others on the same ones.
@@ -83,7 +84,7 @@ def evaluate_package(
     The report is that of `services.training.evaluation.report.report_of`, with "package", what the
     stored views come to ("views"), the peers on those views ("peers", where there is a file of
     their scores) and "beside" {version: {split: {tier: numbers}}}. Without originals it has the
-    views only. `keep` is given the photos and their scores in the first tier.
+    views only; `views` False leaves those out. `keep` is given the photos and their scores in the first tier.
 
     Raises PackageError or TrainingError.
     """
@@ -94,7 +95,8 @@ def evaluate_package(
         test_set = originals_set(places.manifest, places.dataset, places.originals)
         others = [load_package(each, places.trunks) for each in beside]
         report |= _headline(found, others, test_set, places, sampling, keep, say)
-    report |= _of_views(found, places, sampling, say)
+    if views:
+        report |= _of_views(found, places, sampling, say)
     return report
 
 
