@@ -84,7 +84,8 @@ def evaluate_package(
     The report is that of `services.training.evaluation.report.report_of`, with "package", what the
     stored views come to ("views"), the peers on those views ("peers", where there is a file of
     their scores) and "beside" {version: {split: {tier: numbers}}}. Without originals it has the
-    views only; `views` False leaves those out. `keep` is given the photos and their scores in the first tier.
+    views only; `views` False leaves those out. `keep` is given the photos and their scores in the
+    first tier.
 
     Raises PackageError or TrainingError.
     """
