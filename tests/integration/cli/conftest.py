@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.cli import main
+from tests.support.packages import ONE_NETWORK
 from tests.support.photo_server import PhotoServer
 from tests.support.photos import jpeg, truncated_jpeg
 from tests.support.receiver import Receiver
@@ -60,6 +61,7 @@ def system(server_stack, photo_server, receiver, tmp_path_factory) -> Iterator[S
         "DETECTOR_FETCH_ALLOWED_HOSTS": photo_server.host,
         "DETECTOR_WEBHOOK_ALLOWED_HOSTS": receiver.host,
         "DETECTOR_INGEST_REFRESH_SECONDS": "0.2",
+        "DETECTOR_MODEL_DIR": str(ONE_NETWORK),
     }
     system = System(own, tmp_path_factory.mktemp("cli"), extra)
     for start in (system.gateway, system.worker, system.webhooks, system.ingest):

@@ -19,6 +19,7 @@ from shared.contracts.catalogs import import_prefix
 from shared.db.invariants import check_invariants
 from shared.storage.files import S3Files
 from tests.support.api import TERMINAL
+from tests.support.packages import ONE_NETWORK
 from tests.support.photo_server import PhotoServer
 from tests.support.photos import jpeg, truncated_jpeg
 from tests.support.servers import drop, provide
@@ -43,6 +44,7 @@ def system(server_stack, photo_server, tmp_path_factory):
         "DETECTOR_FETCH_ALLOWED_HOSTS": photo_server.host,
         "DETECTOR_INGEST_REFRESH_SECONDS": "0.2",
         "DETECTOR_INGEST_PAGE_ROWS": "16",
+        "DETECTOR_MODEL_DIR": str(ONE_NETWORK),
     }
     system = System(own, tmp_path_factory.mktemp("catalogs"), extra)
     system.gateway()
