@@ -28,7 +28,7 @@ def test_a_photo_sent_again_repeats_the_verdict_even_when_its_bytes_are_gone(sta
     assert judged["reused_from"] is None
     assert judged["judged_with"]["thresholds"]["ai_above"] > 0
     assert judged["judged_with"]["false_accusation_budget"] > 0
-    assert judged["judged_with"]["preprocess"]["height"] > 0
+    assert judged["judged_with"]["preprocess"]["size"] > 0
 
     again = stack.api.accepted(photo)
     # Nothing is fetched: whatever the store has there, the worker does not look.

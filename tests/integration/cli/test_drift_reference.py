@@ -11,8 +11,10 @@ from shared.core.settings import REPOSITORY_ROOT
 from shared.db.drift_synthetic import SyntheticPhoto, insert_synthetic
 from shared.db.engine import make_engine, make_session_factory
 from shared.db.keys import get_or_create_tenant
+from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import calibrated_probability
+from tests.support.packages import ONE_NETWORK
 from tests.support.servers import drop, provide
 from tests.support.system import System
 
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 
 CHAMPION = load_package(REPOSITORY_ROOT / "models" / "champion")
 VERSION = CHAMPION.manifest.version
+COUNT = len(read_photos(CHAMPION.evaluation_photos))
 PHOTOS = 2400
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 
@@ -85,7 +88,7 @@ def test_choices_are_carried_out_by_the_drift_service(system, stored, reference)
     system.drift()
     done = reference("evaluation", "--package", CHAMPION.directory, "--ai-share", 0.1)
     assert done.code == 0, done.err
-    assert f"{VERSION} is compared with: evaluation of {VERSION}, 1,372 photos" in done.err
+    assert f"{VERSION} is compared with: evaluation of {VERSION}, {COUNT:,} photos" in done.err
     # The one that waited was carried out before.
     assert listed(reference) == [("evaluation", True, True), ("evaluation", True, False)]
 
@@ -122,7 +125,7 @@ def test_what_cannot_be_is_told(system, stored, reference, tmp_path):
 
 def test_an_older_package_says_how_it_gets_its_photos(system, reference, tmp_path):
     older = tmp_path / "older"
-    shutil.copytree(CHAMPION.directory, older)
+    shutil.copytree(ONE_NETWORK, older)
     manifest = json.loads((older / "model.json").read_text())
     del manifest["files"]["evaluation_photos"]
     (older / "model.json").write_text(json.dumps(manifest))

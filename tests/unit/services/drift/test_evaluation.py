@@ -143,6 +143,6 @@ def test_bytes_that_are_no_evaluation_are_refused():
 def test_the_shipped_packages_evaluation_can_be_a_reference():
     shipped = load_package(REPOSITORY_ROOT / "models" / "champion")
     content = shipped.evaluation_photos.read_bytes()
-    reference = from_evaluation(shipped.manifest, content, 0.05, REQUEST)
+    reference = made(content=content, manifest=shipped.manifest)
     assert reference.facts.photos > 500
     assert reference.cube.whole(None).photos == pytest.approx(reference.facts.photos)
