@@ -5,7 +5,8 @@ import json
 import pytest
 
 from services.training.errors import TrainingError
-from services.training.readme import END, START, performance_section, with_section
+from services.training.evaluation.tables import performance_section
+from services.training.readme import END, START, with_section
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import load_package
 

@@ -25,6 +25,7 @@ from shared.ml.recheck import reencode
 from shared.ml.spec import Recheck
 from shared.storage.memory import MemoryObjectStore
 from shared.storage.port import image_key, sha256_hex
+from tests.support.packages import ONE_NETWORK
 from tests.support.photos import jpeg, samples, truncated_jpeg
 
 TENANT = uuid4()
@@ -44,7 +45,8 @@ def settings() -> WorkerSettings:
 
 @pytest.fixture(scope="module")
 def package(settings):
-    return load_package(settings.model_dir)
+    # A package of one network; test_members_pipeline has the other form.
+    return load_package(ONE_NETWORK)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from shared.ml.package import load_package, sha256_file
 from shared.ml.spec import Cascade, ModelManifest, OperatingPoint, StackSpec, Thresholds
 
 NORMALIZATION = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-TRUNK = "trunk.safetensors"
+TRUNK = f"{sha256(b'trunk').hexdigest()}.safetensors"
 
 
 def entry(path):
