@@ -16,6 +16,7 @@ from shared.core.settings import REPOSITORY_ROOT
 from shared.db.engine import make_engine, make_session_factory
 from tests.support.drift_traffic import SETTINGS as DRIFT_SETTINGS
 from tests.support.drift_traffic import RecentTraffic
+from tests.support.packages import ONE_NETWORK
 from tests.support.photos import jpeg, samples, truncated_jpeg
 from tests.support.processes import ServiceProcess, answers, free_port, wait_until
 from tests.support.prometheus import PrometheusServer, alerts, signals, tool
@@ -98,6 +99,8 @@ def monitored(server_stack, tmp_path_factory) -> Iterator[Monitored]:
             {
                 **{f"DETECTOR_{n.upper()}_METRICS_PORT": str(port) for n, port in ports.items()},
                 "DETECTOR_WEBHOOK_ALLOWED_HOSTS": receiver.host,
+                # The model that the stored traffic is of, so that drift checks one version.
+                "DETECTOR_MODEL_DIR": str(ONE_NETWORK),
                 "DETECTOR_WEBHOOK_TIDY_SECONDS": "1",
                 "DETECTOR_MAINTENANCE_CHECK_SECONDS": "1",
                 "DETECTOR_MAINTENANCE_PROBE_SECONDS": "1",
