@@ -1,7 +1,6 @@
 """Writes a package of members: the trunk by its hash, both members, rules and manifest."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from services.training.eyes.tune import UpperBlocks
 from services.training.package import entry_of
 from shared.ml.members.tiles_graph import STAGES
 from shared.ml.members.weights import Floats, State, halved, quantised, write_state
-from shared.ml.package import TRUNKS, sha256_file
+from shared.ml.package import sha256_file
 from shared.ml.spec import (
     MANIFEST_NAME,
     EmbeddingSpec,
@@ -181,11 +180,3 @@ def _manifest(parts: Parts, entries: dict[str, FileEntry], evaluation: FileEntry
         files=PackageFiles(evaluation=evaluation),
         training=parts.training,
     )
-
-
-def copy_trunk(trunk: Trunk, source: Path, package: Path) -> None:
-    """Put the trunk beside a package's directory, where workers look for it."""
-    target = package.parent / TRUNKS
-    target.mkdir(parents=True, exist_ok=True)
-    if not (target / trunk.file.name).is_file():
-        shutil.copyfile(source / trunk.file.name, target / trunk.file.name)

@@ -18,7 +18,6 @@ from services.training.errors import TrainingError
 from services.training.evaluation.coverage import bound_coverage
 from services.training.eyes.assemble import (
     Parts,
-    copy_trunk,
     scaled_head,
     tiles_state,
     view_state,
@@ -36,6 +35,7 @@ from services.training.eyes.workspace import Workspace, write_json
 from services.training.fit import device_of
 from services.training.metrics import auc, recall_at_fpr
 from services.training.package import git_revision
+from shared.ml.members.trunks import TrunkStore
 from shared.ml.members.view_torch import ViewNetwork
 from shared.ml.members.weights import Floats, State, dequantised, halved
 from shared.ml.package import TRUNKS
@@ -191,7 +191,8 @@ def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
     operating, report = choose_operating(eyes, found, say)
     classes = np.array(eyes.space.classes[rows, 0], np.float32)
     trunk = write_trunk(eyes.trunk_state, classes, eyes.config.trunk_blocks, eyes.folder / TRUNKS)
-    copy_trunk(trunk, eyes.folder / TRUNKS, output)
+    # Beside the package, where workers look for it.
+    TrunkStore(output.parent / TRUNKS).put(eyes.folder / TRUNKS / trunk.file.name, trunk.file)
     parts = Parts(
         eyes.config.package.name,
         eyes.config.package.version,
