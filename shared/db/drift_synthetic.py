@@ -1,6 +1,6 @@
 """Made-up verdicts in bulk, without photos: for trying out drift, and for measuring it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -59,19 +59,27 @@ class SyntheticPhoto:
 
 
 def insert_synthetic(
-    session: Session, tenant_id: UUID, model_version: str, photos: Sequence[SyntheticPhoto]
+    session: Session,
+    tenant_id: UUID,
+    model_version: str,
+    photos: Sequence[SyntheticPhoto],
+    make_id: Callable[[], UUID] = new_id,
 ) -> list[UUID]:
-    """Store photos that look judged at their times, with a job for each number; returns ids."""
+    """Store photos that look judged at their times, with a job for each number; returns ids.
+
+    Samples are drawn by a hash of the ids, so `make_id` decides which photos a check looks at.
+    """
     jobs: dict[int, UUID] = {}
     first: dict[int, SyntheticPhoto] = {}
     positions: list[int] = []
     seen: dict[int, int] = {}
     for photo in photos:
-        jobs.setdefault(photo.job, new_id())
+        if photo.job not in jobs:
+            jobs[photo.job] = make_id()
         first.setdefault(photo.job, photo)
         positions.append(seen.get(photo.job, 0))
         seen[photo.job] = positions[-1] + 1
-    ids = [new_id() for _ in photos]
+    ids = [make_id() for _ in photos]
     at = [photo.at for photo in photos]
     session.execute(
         _JOBS,

@@ -65,7 +65,11 @@ class Receiver:
         self._thread.start()
 
     def _take(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["content-length"]))
+        length = int(handler.headers["content-length"])
+        body = handler.rfile.read(length)
+        if len(body) < length:  # the sender died before it had sent all: no request came
+            handler.close_connection = True
+            return
         headers = {name.lower(): value for name, value in handler.headers.items()}
         request = Received(handler.path, headers, body)
         with self._lock:

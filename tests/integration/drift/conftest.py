@@ -1,6 +1,8 @@
 """A made-up marketplace whose photos lie in the test's database."""
 
+import random
 from collections.abc import Callable
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -17,6 +19,16 @@ ORDINARY = Shift()
 Store = Callable[..., Photos]
 
 
+def same_ids(seed: int = 1) -> Callable[[], UUID]:
+    """Return a maker of ids that are the same in every run.
+
+    Ids decide which photos a check samples: by chance, a test of a cause that is named in 98 of
+    100 samples fails twice in a hundred.
+    """
+    draws = random.Random(seed)
+    return lambda: UUID(int=draws.getrandbits(128), version=4)
+
+
 @pytest.fixture(scope="session")
 def marketplace() -> Marketplace:
     scores = read_scores(REPOSITORY_ROOT / "models" / "0.3.1")
@@ -29,13 +41,17 @@ def store(sessions, marketplace) -> Store:
     with sessions.begin() as session:
         session.add_all(Tenant(id=each.id, name=each.id.hex) for each in marketplace.tenants)
 
+    make_id = same_ids()
+
     def make(first_hour: int, hours: int, shift: Shift = ORDINARY, rate: float = 150.0) -> Photos:
         rng = np.random.default_rng(first_hour)
         photos = marketplace.week(rng, rate, first_hour, hours, shift)
         with sessions.begin() as session:
             for index, tenant in enumerate(marketplace.tenants):
                 own = photos.take(photos.tenants == index)
-                insert_synthetic(session, tenant.id, marketplace.scores.model_version, as_rows(own))
+                insert_synthetic(
+                    session, tenant.id, marketplace.scores.model_version, as_rows(own), make_id
+                )
         return photos
 
     return make

@@ -19,6 +19,7 @@ from shared.db.keys import get_or_create_tenant
 from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge
+from tests.integration.drift.conftest import same_ids
 from tests.integration.drift.test_rounds import reports_of, runs_of, until
 
 PACKAGE = load_package(REPOSITORY_ROOT / "models" / "0.3.1")
@@ -62,6 +63,7 @@ def traffic(sessions):
     """A function that stores hours of photos of the evaluation: real ones and a share of others."""
     with sessions.begin() as session:
         tenants = [get_or_create_tenant(session, name) for name in ("one", "two")]
+    make_id = same_ids()
 
     def make(first_hour, hours, ai_share, rate=150):
         rng = np.random.default_rng(first_hour)
@@ -85,7 +87,7 @@ def traffic(sessions):
                     )
                 )
             with sessions.begin() as session:
-                insert_synthetic(session, tenant, VERSION, made)
+                insert_synthetic(session, tenant, VERSION, made, make_id)
 
     return make
 
