@@ -13,8 +13,15 @@ from rich.console import Console
 from services.training.dataset.settings import DatasetSettings
 from services.training.errors import TrainingError
 from services.training.eyes.config import EyesConfig, load_eyes_config
-from services.training.eyes.run import Eyes, package, pretrained_stages, pretrained_view, run_fold
-from services.training.eyes.store import DONE, STACKS, build, choose_items
+from services.training.eyes.run import (
+    Eyes,
+    package,
+    pretrained_stages,
+    pretrained_view,
+    run_fold,
+    run_whole,
+)
+from services.training.eyes.store import DONE, STACKS, build, choose_items, grow
 from services.training.eyes.tile_features import compute_statistics
 from services.training.eyes.tokens import compute_tokens
 from services.training.eyes.workspace import STATISTICS, open_workspace
@@ -24,6 +31,7 @@ from shared.ml.errors import PackageError
 from shared.ml.members.weights import Floats, State, dequantised
 
 ENCODER = "clip_encoder.int8.onnx"
+MANIFEST = REPOSITORY_ROOT / "data" / "manifest.csv"
 DEFAULT = REPOSITORY_ROOT / "services" / "training" / "configs" / "eyes.yaml"
 
 app = typer.Typer(
@@ -32,19 +40,30 @@ app = typer.Typer(
 _console = Console(stderr=True, markup=False, highlight=False)
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="YAML configuration of the eyes.")]
+ManifestOption = Annotated[Path, typer.Option(help="The manifest that lists the photos.")]
 
 
 @app.command()
-def store(config: ConfigOption = DEFAULT, workers: int = 2) -> None:
+def store(
+    config: ConfigOption = DEFAULT,
+    workers: int = 2,
+    manifest: ManifestOption = MANIFEST,
+    older: Annotated[
+        Path | None, typer.Option(help="An older store: what it has of the same photos is taken.")
+    ] = None,
+) -> None:
     """Decode the photos once, into views and native tiles."""
     with _told():
         loaded, settings = load_eyes_config(config), TrainingSettings()
         dataset, folder = settings.require_dataset(), settings.require_eyes()
         originals = DatasetSettings().require_originals()
         splits = (*loaded.learn, *loaded.untouched)
-        items = choose_items(dataset / "manifest.csv", dataset, originals, loaded.cap, splits)
+        items = choose_items(manifest, dataset, originals, loaded.cap, splits)
         have = sum(item.is_original for item in items)
         _say(f"{len(items)} photos, {have} of them from their originals")
+        if older is not None:
+            found = grow(items, folder, loaded.spec, older)
+            _say(f"{found} of them are taken from {older}")
         build(items, folder, loaded.spec, workers, _say)
 
 
@@ -71,11 +90,13 @@ def statistics(config: ConfigOption = DEFAULT) -> None:
 
 @app.command()
 def folds(config: ConfigOption = DEFAULT) -> None:
-    """Train each fold and judge the repositories that it has not seen."""
+    """Train each fold and judge the repositories that it has not seen; then all, where asked."""
     with _told():
         eyes = _eyes(load_eyes_config(config))
         for number in range(eyes.config.folds):
             run_fold(eyes, number, _say)
+        if eyes.config.whole:
+            run_whole(eyes, _say)
 
 
 @app.command(name="package")

@@ -31,6 +31,8 @@ class EyesConfig(Section):
     trunk_blocks: int = Field(default=6, ge=1)
     folds: int = Field(default=2, ge=2)
     tune: TuneConfig = TuneConfig()
+    # Whether one more tuning, on the repositories of all folds, joins the mean of weights.
+    whole: bool = False
     # Weights of the tiles' stages: a file in DETECTOR_WEIGHTS_DIR.
     tiles_weights: str = "tf_efficientnet_lite0.safetensors"
     # Regularisation of the tiles' head.

@@ -18,6 +18,8 @@ from shared.ml.members.weights import Floats
 
 # Photos that the first head is fitted on: it only has to be a good start.
 HEAD_PHOTOS = 1500
+# The tuned view in the folder of a run.
+VIEW = "view.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def train_view(
     network.cpu()
     torch.save(
         {"state": network.trained(), "center": network.center, "spread": network.spread},
-        folder / "view.pt",
+        folder / VIEW,
     )
     return network
 

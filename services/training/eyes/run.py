@@ -26,7 +26,7 @@ from services.training.eyes.assemble import (
 )
 from services.training.eyes.clip_onnx import read_clip_encoder
 from services.training.eyes.config import EyesConfig
-from services.training.eyes.fold import TilesHead, train_tiles, train_view
+from services.training.eyes.fold import VIEW, TilesHead, train_tiles, train_view
 from services.training.eyes.fusion import Judged, Operating, operate
 from services.training.eyes.head import Head
 from services.training.eyes.sampling import folds
@@ -42,6 +42,8 @@ from shared.ml.package import TRUNKS
 from shared.ml.spec import ModelManifest, TrainingRecord
 
 Say = Callable[[str], None]
+# The folder of the tuning on all repositories.
+WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ def fold_of(eyes: Eyes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return folds(eyes.space.columns.repository[rows], eyes.config.folds)
 
 
+def runs_of(config: EyesConfig) -> list[str]:
+    """Return the names of the tunings that the package is the mean of, the folds first."""
+    names = [f"fold-{number}" for number in range(config.folds)]
+    return [*names, WHOLE] if config.whole else names
+
+
 def run_fold(eyes: Eyes, number: int, say: Say) -> None:
     """Train view and tiles without the repositories of fold `number`, then judge these."""
     out = eyes.folder / f"fold-{number}"
@@ -106,13 +114,29 @@ def run_fold(eyes: Eyes, number: int, say: Say) -> None:
     held = fold_of(eyes, rows) == number
     learning, judging = rows[~held], rows[held]
     say(f"fold {number}: learning from {len(learning)} photos, judging {len(judging)}")
-    weights = dequantised(eyes.pretrained)
-    tune = eyes.config.tune.model_copy(update={"seed": eyes.config.seed + number})
-    network = train_view(eyes.space, weights, eyes.config.trunk_blocks, learning, tune, out, say)
+    network = _tuned_on(eyes, learning, number, out, say)
     tiles = train_tiles(eyes.space, learning, eyes.config.tiles_c)
     found = judge(eyes.space, network, tiles, judging)
     np.savez(out / "judged.npz", allow_pickle=False, **found)
     say(f"fold {number}: {_summary(eyes, found)}")
+
+
+def run_whole(eyes: Eyes, say: Say) -> None:
+    """Tune the view on the repositories of all folds; nothing is left to judge it by."""
+    out = eyes.folder / WHOLE
+    if (out / VIEW).is_file():
+        return
+    rows = eyes.space.rows(*eyes.config.learn)
+    say(f"whole: learning from {len(rows)} photos")
+    _tuned_on(eyes, rows, eyes.config.folds, out, say)
+
+
+def _tuned_on(
+    eyes: Eyes, learning: NDArray[np.int64], number: int, out: Path, say: Say
+) -> UpperBlocks:
+    weights = dequantised(eyes.pretrained)
+    tune = eyes.config.tune.model_copy(update={"seed": eyes.config.seed + number})
+    return train_view(eyes.space, weights, eyes.config.trunk_blocks, learning, tune, out, say)
 
 
 def judge(
@@ -146,14 +170,14 @@ def judged_of(eyes: Eyes, found: dict[str, NDArray[Any]]) -> Judged:
     return Judged(found["view"], found["tiles"], columns.label[rows], columns.repository[rows])
 
 
-def tuned(eyes: Eyes, number: int) -> UpperBlocks:
-    """Load the view's network of a fold.
+def tuned(eyes: Eyes, name: str) -> UpperBlocks:
+    """Load the view's network of a run.
 
-    Raises TrainingError when the fold was not run.
+    Raises TrainingError when it was not run.
     """
-    path = eyes.folder / f"fold-{number}" / "view.pt"
+    path = eyes.folder / name / VIEW
     if not path.is_file():
-        raise TrainingError(f"fold {number} was not run: {path} is missing")
+        raise TrainingError(f"{name} was not run: {path} is missing")
     saved = torch.load(path, weights_only=True)
     view = ViewNetwork.from_weights(dequantised(eyes.pretrained), eyes.config.trunk_blocks)
     center, spread = saved["center"].numpy(), saved["spread"].numpy()
@@ -175,14 +199,16 @@ def joined(eyes: Eyes, view: State) -> UpperBlocks:
 def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
     """Join the folds, choose fusion and thresholds out of fold, and write the package."""
     rows = eyes.space.rows(*eyes.config.learn)
-    networks = [tuned(eyes, number) for number in range(eyes.config.folds)]
+    names = runs_of(eyes.config)
+    networks = [tuned(eyes, name) for name in names]
     view = view_state(networks, eyes.config.trunk_blocks)
     tiles = train_tiles(eyes.space, rows, eyes.config.tiles_c)
     say("judging the untouched repositories, by each fold and by the joined model")
     untouched = eyes.space.rows(*eyes.config.untouched)
     spreads = [
-        _judged_once(eyes, f"fold-{number}/untouched.npz", network, tiles, untouched)["view"].std()
-        for number, network in enumerate(networks)
+        _judged_once(eyes, f"{name}/untouched.npz", network, tiles, untouched)["view"].std()
+        for name, network in zip(names, networks, strict=True)
+        if name != WHOLE
     ]
     found = _judged_once(eyes, "untouched.npz", joined(eyes, view), tiles, untouched)
     factor = float(np.sqrt(np.mean(np.square(spreads))) / found["view"].std())

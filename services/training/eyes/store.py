@@ -2,7 +2,8 @@
 
 A folder outside the work tree with `stacks.npy`, uint8 `[N, V, 1 + K, S, S, 3]`, memory-mapped,
 and `rows.csv`, one line a photo in the same order. V versions of a photo: as it is kept, and
-degraded (`services.training.eyes.degrade`). A run that was stopped goes on where it ended.
+degraded (`services.training.eyes.degrade`). A run that was stopped continues where it ended, and
+a store of more photos begins with what was computed of the same photos in an older one (`grow`).
 """
 
 import csv
@@ -24,9 +25,11 @@ from services.training.eyes.degrade import degraded, kept
 from shared.ml.preprocess import stack, upright
 from shared.ml.spec import StackSpec
 
-STACKS, DONE, ROWS = "stacks.npy", "done.npy", "rows.csv"
+STACKS, DONE, ROWS, SPEC = "stacks.npy", "done.npy", "rows.csv", "spec.json"
 VERSIONS = ("kept", "degraded")
 _CHUNK = 64
+# Says which photos a store is of, and how they were decoded.
+_MARK = "items.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,7 @@ def build(
 ) -> None:
     """Decode `items` into `folder`; what is there already for the same items stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    described = json.dumps({"spec": spec.model_dump(), "items": [item.sha256 for item in items]})
-    mark = folder / "items.sha256"
-    digest = hashlib.sha256(described.encode()).hexdigest()
+    mark, digest = folder / _MARK, _digest(items, spec)
     fresh = not mark.exists() or mark.read_text(encoding="utf-8") != digest
     if fresh:
         # What was computed of other photos must not be taken for these'.
@@ -123,6 +124,7 @@ def build(
         folder / DONE, mode, np.bool_, (len(items),) if fresh else None
     )
     _write_rows(items, folder / ROWS)
+    (folder / SPEC).write_text(spec.model_dump_json(), encoding="utf-8")
     mark.write_text(digest, encoding="utf-8")
     todo = [index for index in range(len(items)) if not done[index]]
     context = multiprocessing.get_context("spawn")
@@ -135,6 +137,53 @@ def build(
                     stacks[index] = arrays
                     done[index] = True
             say(f"{start + len(part)} of {len(todo)} photos")
+
+
+def grow(items: Sequence[Item], folder: Path, spec: StackSpec, older: Path) -> int:
+    """Begin a store of `items` with everything that `older` computed of the same files.
+
+    Every array of `older` whose first axis are its photos is taken over: decoded photos, tokens and
+    statistics. Returns how many photos were found; the others are computed as ever. A store that
+    is there already for these items stays as it is.
+
+    Raises TrainingError when `older` cannot be read, or its photos were decoded otherwise.
+    """
+    digest = _digest(items, spec)
+    if (folder / _MARK).exists() and (folder / _MARK).read_text(encoding="utf-8") == digest:
+        return 0
+    try:
+        with (older / ROWS).open(encoding="utf-8", newline="") as stream:
+            place = {_file(row): number for number, row in enumerate(csv.DictReader(stream))}
+        other = StackSpec.model_validate_json((older / SPEC).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the store {older} cannot be read: {error}") from error
+    if other != spec:
+        raise TrainingError(f"the store {older} was decoded as {other}, not as {spec}")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [place.get((item.sha256, str(item.is_original))) for item in items]
+    for path in sorted(older.glob("*.npy")):
+        before = np.load(path, mmap_mode="r")
+        if len(before) != len(place):
+            continue
+        shape = (len(items), *before.shape[1:])
+        after = np.lib.format.open_memmap(folder / path.name, "w+", before.dtype, shape)
+        for number, row in enumerate(found):
+            if row is not None:
+                after[number] = before[row]
+        after.flush()
+    _write_rows(items, folder / ROWS)
+    (folder / _MARK).write_text(digest, encoding="utf-8")
+    return sum(row is not None for row in found)
+
+
+def _file(row: dict[str, str]) -> tuple[str, str]:
+    """Return what tells decoded files apart: the photo, and whether it is the original."""
+    return row["sha256"], row["is_original"]
+
+
+def _digest(items: Sequence[Item], spec: StackSpec) -> str:
+    described = json.dumps({"spec": spec.model_dump(), "items": [item.sha256 for item in items]})
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def versions_of(

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,18 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from services.training.errors import TrainingError
+from services.training.eyes.assemble import view_state
 from services.training.eyes.config import EyesConfig
-from services.training.eyes.run import Eyes, joined, judge, package, pretrained_stages, run_fold
+from services.training.eyes.run import (
+    Eyes,
+    joined,
+    judge,
+    package,
+    pretrained_stages,
+    run_fold,
+    run_whole,
+    tuned,
+)
 from services.training.eyes.sampling import folds
 from services.training.eyes.store import DONE, STACKS, build, choose_items
 from services.training.eyes.tile_features import LITE_NORMALIZATION, compute_statistics
@@ -235,9 +246,26 @@ def test_the_embedding_is_white_on_what_it_was_fitted_on(eyes, packaged):
     assert manifest.embedding.photos == len(rows)
 
 
+def test_a_tuning_on_every_repository_joins_the_mean(eyes, packaged, tmp_path):
+    whole = replace(eyes, config=eyes.config.model_copy(update={"whole": True}))
+    with pytest.raises(TrainingError, match="whole was not run"):
+        package(whole, tmp_path / "package", lambda line: None)
+    said = []
+    run_whole(whole, said.append)
+    assert said[0] == f"whole: learning from {4 * LEARNING} photos"
+    said.clear()
+    run_whole(whole, said.append)
+    assert not said
+    names = ["fold-0", "fold-1", "whole"]
+    heads = [tuned(whole, name).folded_head()[0] for name in names]
+    view = view_state([tuned(whole, name) for name in names], TRUNK_BLOCKS)
+    assert view["head.weight"] == pytest.approx(np.mean(heads, axis=0))
+    assert not np.array_equal(heads[2], heads[0])
+
+
 def test_a_fold_that_was_not_run_is_named(eyes, tmp_path):
     missing = Eyes(eyes.config, eyes.space, eyes.pretrained, eyes.stages, tmp_path)
-    with pytest.raises(TrainingError, match="fold 0 was not run"):
+    with pytest.raises(TrainingError, match="fold-0 was not run"):
         package(missing, tmp_path / "package", lambda line: None)
 
 

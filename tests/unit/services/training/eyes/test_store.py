@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,45 @@ def test_tokens_of_other_photos_or_another_trunk_are_made_anew(tmp_path, dataset
     store.build(chosen(dataset)[:3], folder, SPEC, 1, lambda line: None)
     assert not (folder / "tokens_done.npy").exists()
     assert not (folder / "statistics.done.npy").exists()
+
+
+def test_a_grown_store_computes_only_what_is_new(tmp_path, dataset):
+    every, trunk = chosen(dataset), trunk_of(tiny_view())
+    older, folder = tmp_path / "older", tmp_path / "store"
+    store.build(every[1::2], older, SPEC, 1, lambda line: None)
+    stacks, ready = np.load(older / store.STACKS), np.ones((6, 2), bool)
+    compute_tokens(stacks, ready, trunk, older, lambda line: None)
+    assert store.grow(every, folder, SPEC, older) == 6
+    said = []
+    store.build(every, folder, SPEC, 1, said.append)
+    assert said == ["6 of 6 photos"]
+    assert np.array_equal(np.load(folder / store.STACKS)[1::2], stacks)
+    done = np.load(folder / "tokens_done.npy")
+    assert done[1::2].all()
+    assert not done[::2].any()
+    assert np.array_equal(np.load(folder / "tokens.npy")[1::2], np.load(older / "tokens.npy"))
+    # It is there already: nothing of what was computed since is thrown away.
+    assert store.grow(every, folder, SPEC, older) == 0
+    assert np.load(folder / store.DONE).all()
+
+
+def test_a_photo_whose_original_came_later_is_decoded_anew(tmp_path, dataset):
+    every = chosen(dataset)
+    (place,) = [number for number, item in enumerate(every) if item.is_original]
+    before = [replace(item, is_original=False) for item in every]
+    store.build(before, tmp_path / "older", SPEC, 1, lambda line: None)
+    assert store.grow(every, tmp_path / "store", SPEC, tmp_path / "older") == 11
+    assert np.flatnonzero(~np.load(tmp_path / "store" / store.DONE)).tolist() == [place]
+
+
+def test_a_store_of_other_tiles_or_none_does_not_grow(tmp_path, dataset):
+    every, older = chosen(dataset), tmp_path / "older"
+    with pytest.raises(TrainingError, match="older cannot be read"):
+        store.grow(every, tmp_path / "store", SPEC, older)
+    store.build(every[:1], older, SPEC.model_copy(update={"tiles": 1}), 1, lambda line: None)
+    with pytest.raises(TrainingError, match="was decoded as edition=2"):
+        store.grow(every, tmp_path / "store", SPEC, older)
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_store_that_is_not_complete_says_what_to_run(tmp_path):
