@@ -12,6 +12,8 @@ from typing import Any
 Report = Mapping[str, Any]
 # Key of the report with the SHA-256 over the test photos that it was made from.
 TEST_FINGERPRINT = "test_fingerprint"
+# Key of the report with other packages' splits, by version, measured in the same run.
+BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,30 @@ def decide(
     champion: Report | None,
     false_accusation_budget: float,
     policy: GatePolicy | None = None,
+    champion_version: str = "",
 ) -> Decision:
     """Compare two evaluations; `false_accusation_budget` is the challenger's, a share of 1.
 
-    Without a champion only the challenger's own limits count.
+    Where the challenger's evaluation judged the champion's photos with `champion_version` too,
+    those numbers count: both of one run, on the same photos and tiers. Without a champion only the
+    challenger's own limits count.
     """
     policy = policy or GatePolicy()
+    if champion is not None:
+        champion = _measured_with(challenger, champion_version) or champion
     refusals = [*_own_limits(challenger, champion, false_accusation_budget, policy)]
     if champion is not None:
         refusals = [*_other_data(challenger, champion), *refusals]
         refusals += _worse(challenger, champion, policy)
     return Decision(tuple(refusals))
+
+
+def _measured_with(challenger: Report, version: str) -> Report | None:
+    """Return what the challenger's evaluation found of `version`; None where it judged without."""
+    splits = challenger.get(BESIDE, {}).get(version)
+    if not splits:
+        return None
+    return {"splits": splits, TEST_FINGERPRINT: challenger.get(TEST_FINGERPRINT)}
 
 
 def _other_data(challenger: Report, champion: Report) -> Iterator[str]:
@@ -88,7 +103,7 @@ def _own_limits(
         yield "it was never evaluated on test photos"
     limit = budget * policy.budget_factor
     for split, tier, numbers in _tiers(challenger):
-        rate, ece = numbers["false_accusation_rate"], numbers["ece"]
+        rate, ece = numbers["false_accusation_rate"], _ece(numbers)
         # NaN compares false with everything: written so that it is refused.
         if not rate <= limit:
             yield (
@@ -96,12 +111,17 @@ def _own_limits(
                 f" is {budget:.1%}, and more than {limit:.1%} is refused"
             )
         base = _find(champion, split, tier)
-        if not (ece <= policy.ece_limit or (base is not None and ece <= base["ece"])):
-            than = f" and the champion's {base['ece']:.3f}" if base is not None else ""
+        if not (ece <= policy.ece_limit or (base is not None and ece <= _ece(base))):
+            than = f" and the champion's {_ece(base):.3f}" if base is not None else ""
             yield (
                 f"its calibration error (ECE) on {split} {tier} is {ece:.3f}, above"
                 f" {policy.ece_limit:.3f}{than}"
             )
+
+
+def _ece(numbers: Mapping[str, Any]) -> float:
+    """Return the error with classes weighing alike, as probabilities are calibrated for that."""
+    return float(numbers.get("ece_even_classes", numbers["ece"]))
 
 
 def _worse(challenger: Report, champion: Report, policy: GatePolicy) -> Iterator[str]:

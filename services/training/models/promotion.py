@@ -61,7 +61,8 @@ class Promoter:
         champion = self.registry.resolve(CHAMPION)
         base = self._package(champion) if champion else load_package(self.shipped)
         budget = package.manifest.thresholds.false_accusation_budget
-        return decide(_report(package), _report(base), budget)
+        champion_version = base.manifest.version
+        return decide(_report(package), _report(base), budget, champion_version=champion_version)
 
     def promote(self, which: str, *, force: bool = False, reason: str = "") -> Promotion:
         """Make a version champion.

@@ -43,6 +43,20 @@ def test_the_shipped_champion_may_follow_itself():
     assert decide(shipped, copy.deepcopy(shipped), BUDGET).passed
 
 
+def test_a_champion_of_other_tiers_is_compared_where_the_challengers_run_judged_it():
+    """Tiers were renamed and photos added since the champion's own evaluation."""
+    old = {"splits": {"test_unseen_source": {"clean": numbers(n_real=500)}}}
+    challenger = report(auc=0.95) | {TEST_FINGERPRINT: "a" * 64}
+    assert not decide(challenger, old, BUDGET, champion_version="0.3.1").passed
+    challenger["beside"] = {"0.3.1": report()["splits"]}
+    assert decide(challenger, old, BUDGET, champion_version="0.3.1").passed
+    assert not decide(challenger, old, BUDGET, champion_version="0.4.0").passed
+    challenger["beside"] = {"0.3.1": report(auc=0.97)["splits"]}
+    refused = decide(challenger, old, BUDGET, champion_version="0.3.1").refusals
+    assert len(refused) == 4
+    assert "the champion's 0.970: worse by 0.020" in refused[0]
+
+
 def test_without_a_champion_only_the_own_limits_count():
     assert decide(report(), None, BUDGET).passed
     assert not decide(report(ece=0.06), None, BUDGET).passed
