@@ -25,7 +25,7 @@ from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
 from shared.core.webhook_settings import WebhookSettings
 from shared.registry.settings import RegistrySettings
 
-_CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
+SETTINGS: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
     ("Photos by URL", "Gateway and ingest", FetchSettings),
     ("Gateway and webhooks", "[webhooks.md](webhooks.md)", WebhookSettings),
@@ -68,17 +68,21 @@ they take them from `.local/detector.env`, which `make up` writes.
 def render() -> str:
     """Return the whole page as Markdown."""
     parts = [_HEAD]
-    for title, intro, cls in _CLASSES:
+    for title, intro, cls in SETTINGS:
         rows = [_row(cls, name) for name in cls.model_fields if name in cls.__annotations__]
         parts.append(f"\n## {title}\n\n{intro}\n\n| variable | default | meaning |\n|---|---|---|")
         parts.extend(rows)
     return "\n".join(parts) + "\n"
 
 
+def variable_of(cls: type[BaseSettings], name: str) -> str:
+    """Return the environment variable that sets a field."""
+    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
+
+
 def _row(cls: type[BaseSettings], name: str) -> str:
     field = cls.model_fields[name]
-    variable = f"{cls.model_config.get('env_prefix', '')}{name}".upper()
-    return f"| `{variable}` | {_default(field)} | {_comment(cls, name)} |"
+    return f"| `{variable_of(cls, name)}` | {_default(field)} | {_comment(cls, name)} |"
 
 
 def _default(field: object) -> str:
