@@ -15,15 +15,15 @@ from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
 from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
-from services.training.dataset.settings import DatasetSettings
+from services.training.data.settings import DatasetSettings
 from services.training.settings import TrainingSettings
 from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
-from shared.core.drift_settings import DriftWindowSettings
-from shared.core.fetch_settings import FetchSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
-from shared.core.webhook_settings import WebhookSettings
 from shared.registry.settings import RegistrySettings
+from shared.settings.drift import DriftWindowSettings
+from shared.settings.fetch import FetchSettings
+from shared.settings.webhooks import WebhookSettings
 
 SETTINGS: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
