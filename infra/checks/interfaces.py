@@ -56,14 +56,15 @@ def structure(node: Any, *, names: bool = False) -> Any:
 
 def _nowhere() -> GatewaySettings:
     """Return settings of a gateway whose document is wanted, and which never connects."""
-    return GatewaySettings(
-        _env_file=None,
-        database_url="postgresql+psycopg://nobody@127.0.0.1:1/none",
-        redis_url="redis://127.0.0.1:1/0",
-        s3_endpoint="http://127.0.0.1:1",
-        s3_access_key="a",
-        s3_secret_key="s",  # noqa: S106  # nothing is signed with it
-        webhook_secret_keys="00" * 32,
+    return GatewaySettings.model_validate(
+        {
+            "database_url": "postgresql+psycopg://nobody@127.0.0.1:1/none",
+            "redis_url": "redis://127.0.0.1:1/0",
+            "s3_endpoint": "http://127.0.0.1:1",
+            "s3_access_key": "a",
+            "s3_secret_key": "s",
+            "webhook_secret_keys": "00" * 32,
+        }
     )
 
 
