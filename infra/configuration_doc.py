@@ -15,17 +15,17 @@ from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
 from services.ingest.settings import IngestSettings
 from services.maintenance.settings import MaintenanceSettings
-from services.training.dataset.settings import DatasetSettings
+from services.training.data.settings import DatasetSettings
 from services.training.settings import TrainingSettings
 from services.webhooks.settings import DispatcherSettings
 from services.worker.settings import WorkerSettings
-from shared.core.drift_settings import DriftWindowSettings
-from shared.core.fetch_settings import FetchSettings
 from shared.core.settings import REPOSITORY_ROOT, BaseAppSettings
-from shared.core.webhook_settings import WebhookSettings
 from shared.registry.settings import RegistrySettings
+from shared.settings.drift import DriftWindowSettings
+from shared.settings.fetch import FetchSettings
+from shared.settings.webhooks import WebhookSettings
 
-_CLASSES: list[tuple[str, str, type[BaseSettings]]] = [
+SETTINGS: list[tuple[str, str, type[BaseSettings]]] = [
     ("Every service", "Where the servers are, and how to log.", BaseAppSettings),
     ("Photos by URL", "Gateway and ingest", FetchSettings),
     ("Gateway and webhooks", "[webhooks.md](webhooks.md)", WebhookSettings),
@@ -68,17 +68,21 @@ they take them from `.local/detector.env`, which `make up` writes.
 def render() -> str:
     """Return the whole page as Markdown."""
     parts = [_HEAD]
-    for title, intro, cls in _CLASSES:
+    for title, intro, cls in SETTINGS:
         rows = [_row(cls, name) for name in cls.model_fields if name in cls.__annotations__]
         parts.append(f"\n## {title}\n\n{intro}\n\n| variable | default | meaning |\n|---|---|---|")
         parts.extend(rows)
     return "\n".join(parts) + "\n"
 
 
+def variable_of(cls: type[BaseSettings], name: str) -> str:
+    """Return the environment variable that sets a field."""
+    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
+
+
 def _row(cls: type[BaseSettings], name: str) -> str:
     field = cls.model_fields[name]
-    variable = f"{cls.model_config.get('env_prefix', '')}{name}".upper()
-    return f"| `{variable}` | {_default(field)} | {_comment(cls, name)} |"
+    return f"| `{variable_of(cls, name)}` | {_default(field)} | {_comment(cls, name)} |"
 
 
 def _default(field: object) -> str:

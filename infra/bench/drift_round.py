@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from services.drift.rounds import Rounds
+from services.drift.run.rounds import Rounds
 from services.drift.settings import DriftSettings
 from shared.core.logging import configure_logging
 from shared.db.engine import make_engine, make_session_factory

@@ -22,12 +22,12 @@ import psycopg
 from infra.bench.drift_fill import PHOTOS_PER_HOUR, TENANTS, VERSION, Filled, fill
 from infra.bench.drift_round import Cost, run_round
 from infra.bench.section import write_section
+from infra.local.servers.urls import ExternalServers
 from infra.local.stack import Stack
-from infra.local.urls import ExternalServers
 from services.drift.settings import DriftSettings
 from shared.contracts.drift import RunStatus
 from shared.core.settings import REPOSITORY_ROOT
-from shared.db.drift_runs import NewRun, add_run
+from shared.db.drift.runs import NewRun, add_run
 from shared.db.engine import make_engine, make_session_factory
 from shared.db.migrate import upgrade
 

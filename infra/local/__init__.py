@@ -4,7 +4,7 @@
 """
 
 from infra.local.errors import LocalStackError
+from infra.local.servers.urls import ExternalServers, ServerUrls
 from infra.local.stack import Stack
-from infra.local.urls import ExternalServers, ServerUrls
 
 __all__ = ["ExternalServers", "LocalStackError", "ServerUrls", "Stack"]

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from infra.local import client_env, prometheus
+from infra.local import prometheus
+from infra.local.directory import client_env
+from infra.local.directory.state import load_secrets
 from infra.local.services import ServiceEnvironment, ServicePorts, build_services
 from infra.local.settings import LocalSettings
 from infra.local.stack import Report, Stack
-from infra.local.state import load_secrets
-from shared.db.bootstrap import ensure_local_key, ensure_web_page_key
 from shared.db.migrate import upgrade
+from shared.db.tenants.bootstrap import ensure_local_key, ensure_web_page_key
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,16 @@ from rich.table import Table
 
 from infra.local.boot import Endpoints
 from infra.local.errors import LocalStackError
-from infra.local.foreground import Progress, fail, running_stack, watch
+from infra.local.processes.foreground import Progress, fail, running_stack, watch
+from infra.local.servers.urls import ExternalServers
 from infra.local.settings import LocalSettings
 from infra.local.up import summary
-from infra.local.urls import ExternalServers
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
 from shared.client.http import DetectorClient
 from shared.client.photo import Photo
 from shared.contracts.states import Label
-from shared.contracts.wire import Verdict
+from shared.contracts.wire.jobs import Verdict
 from shared.core.settings import REPOSITORY_ROOT, load_settings
 
 SAMPLES = REPOSITORY_ROOT / "data" / "samples" / "samples.csv"

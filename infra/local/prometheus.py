@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.layout import Layout
+from infra.local.directory.layout import Layout
 from infra.local.services import ServiceEnvironment
 from shared.core.settings import REPOSITORY_ROOT
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infra.local.program import Program
+from infra.local.processes.program import Program
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.http_check import answers
-from infra.local.program import SERVICE_PRIORITY, Program
+from infra.local.processes.http_check import answers
+from infra.local.processes.program import SERVICE_PRIORITY, Program
 from infra.local.service import Service
 from shared.core.settings import REPOSITORY_ROOT
 

@@ -6,18 +6,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.local.embedded import PORT_NAMES, EmbeddedServers
+from infra.local.directory.layout import Layout
+from infra.local.directory.lock import DirectoryLock
+from infra.local.directory.state import (
+    State,
+    assign_ports,
+    is_free,
+    load_secrets,
+    load_state,
+    store_state,
+)
 from infra.local.errors import LocalStackError
-from infra.local.handle import ProgramHandle
-from infra.local.layout import Layout
-from infra.local.leftovers import Marks, end_leftovers
-from infra.local.lock import DirectoryLock
-from infra.local.process_manager import ProcessManager
+from infra.local.processes.handle import ProgramHandle
+from infra.local.processes.leftovers import Marks, end_leftovers
+from infra.local.processes.manager import ProcessManager
+from infra.local.processes.supervisor_rpc import ProcessInfo
 from infra.local.servers import Server
+from infra.local.servers.embedded import PORT_NAMES, EmbeddedServers
+from infra.local.servers.urls import ExternalServers, ServerUrls
 from infra.local.service import Service
-from infra.local.state import State, assign_ports, is_free, load_secrets, load_state, store_state
-from infra.local.supervisor_rpc import ProcessInfo
-from infra.local.urls import ExternalServers, ServerUrls
 
 Report = Callable[[str], None]
 

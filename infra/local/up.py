@@ -4,11 +4,11 @@ import os
 import sys
 
 from infra.local.boot import Endpoints
+from infra.local.directory.layout import Layout
 from infra.local.errors import LocalStackError
-from infra.local.foreground import Progress, fail, running_stack, watch
-from infra.local.layout import Layout
+from infra.local.processes.foreground import Progress, fail, running_stack, watch
+from infra.local.servers.urls import ExternalServers
 from infra.local.settings import LocalSettings
-from infra.local.urls import ExternalServers
 from shared.core.settings import load_settings
 
 

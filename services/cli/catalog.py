@@ -17,7 +17,7 @@ from services.cli.output import fail, new_app, print_models, print_table, say
 
 if TYPE_CHECKING:
     from shared.client.http import DetectorClient
-    from shared.contracts.wire_catalogs import Catalog
+    from shared.contracts.wire.catalogs import Catalog
 
 app = new_app("Send catalogs of photos and download their verdicts.")
 
@@ -164,7 +164,7 @@ def _submit(
 ) -> "Catalog":
     from shared.client.photo import Photo
     from shared.contracts.catalogs import CatalogFormat
-    from shared.contracts.wire_catalogs import PrefixRequest
+    from shared.contracts.wire.catalogs import PrefixRequest
 
     if source.startswith(_PREFIX):
         request = PrefixRequest(

@@ -20,8 +20,8 @@ from services.cli.times import shown
 from shared.contracts.states import Label
 
 if TYPE_CHECKING:
-    from shared.contracts.wire import Review
-    from shared.contracts.wire_images import ImageDetail, JudgedVerdict
+    from shared.contracts.wire.images import ImageDetail, JudgedVerdict
+    from shared.contracts.wire.jobs import Review
 
 app = new_app("Look at photos, review their verdicts, download their evidence.")
 
@@ -58,7 +58,7 @@ def feedback(
     as_json: AsJson = False,
 ) -> None:
     """Store a reviewer's label: it counts from now on, whatever the model said."""
-    from shared.contracts.wire_images import FeedbackRequest
+    from shared.contracts.wire.images import FeedbackRequest
 
     request = request_of(FeedbackRequest, label=Label(label), reason=reason, reviewer=reviewer)
     with gateway_client() as client:

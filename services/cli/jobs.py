@@ -12,8 +12,8 @@ from services.cli.times import parse_moment, shown
 from shared.contracts.states import JobStatus
 
 if TYPE_CHECKING:
-    from shared.contracts.wire import Job, JobImage
-    from shared.contracts.wire_jobs import JobSummary
+    from shared.contracts.wire.job_requests import JobSummary
+    from shared.contracts.wire.jobs import Job, JobImage
 
 app = new_app("Look at jobs and cancel them.")
 

@@ -12,7 +12,7 @@ from services.cli.servers import database_session
 from shared.contracts.scopes import DEFAULT_SCOPES, SCOPE_HELP, Scope
 
 if TYPE_CHECKING:
-    from shared.db.keys import IssuedKey, KeyInfo
+    from shared.db.tenants.keys import IssuedKey, KeyInfo
 
 app = new_app("Create, list, rotate and revoke API keys.")
 
@@ -33,7 +33,7 @@ def create(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Create a key and print it: it is stored hashed and cannot be shown again."""
-    from shared.db.keys import get_or_create_tenant, issue_key
+    from shared.db.tenants.keys import get_or_create_tenant, issue_key
 
     if not tenant.strip() or not name.strip():
         fail("--tenant and --name must not be empty.")
@@ -65,7 +65,7 @@ def list_(
     as_json: AsJsonLines = False,
 ) -> None:
     """List every key, oldest first."""
-    from shared.db.keys import list_keys
+    from shared.db.tenants.keys import list_keys
 
     with database_session() as session:
         keys = list_keys(session)
@@ -111,7 +111,7 @@ def rotate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print a successor with the same name, scopes and end; the old key ends after the grace."""
-    from shared.db.keys import rotate_key
+    from shared.db.tenants.keys import rotate_key
 
     with database_session() as session:
         issued = rotate_key(session, key_id, timedelta(hours=grace_hours))
@@ -131,7 +131,7 @@ def revoke(
     key_id: Annotated[UUID, typer.Argument(metavar="ID", help="The key's id, from `keys list`.")],
 ) -> None:
     """Refuse a key from now on."""
-    from shared.db.keys import revoke_key
+    from shared.db.tenants.keys import revoke_key
 
     with database_session() as session:
         revoked = revoke_key(session, key_id)

@@ -21,7 +21,7 @@ class _Commands(LazyGroup):
             install_hint="pip install -e '.[local,gateway,worker-cpu,ui,cli]'",
         ),
         "submit": LazyCommand(
-            "services.cli.submit:app",
+            "services.cli.submit.command:app",
             "Send photos and print their verdicts.",
             install_hint=_CLIENT,
         ),
@@ -39,12 +39,12 @@ class _Commands(LazyGroup):
             install_hint=_CLIENT,
         ),
         "webhooks": LazyCommand(
-            "services.cli.webhooks:app",
+            "services.cli.webhooks.command:app",
             "Register webhooks, follow their deliveries, send them again.",
             install_hint=_CLIENT,
         ),
         "drift": LazyCommand(
-            "services.cli.drift:app",
+            "services.cli.drift.command:app",
             "See whether predictions have drifted, and why.",
             install_hint=_CLIENT,
         ),
@@ -52,18 +52,18 @@ class _Commands(LazyGroup):
         "tenants": LazyCommand("services.cli.tenants:app", "List tenants and set their limits."),
         "db": LazyCommand("services.cli.db:app", "Migrate the database."),
         "doctor": LazyCommand(
-            "services.cli.doctor:app",
+            "services.cli.doctor.command:app",
             "Check every dependency and say how to mend it.",
             install_hint=_CLIENT,
         ),
         "evidence": LazyCommand(
-            "services.worker.cli:app",
+            "services.worker.evidence.cli:app",
             "Compute the verdict of an evidence bundle again.",
             optional=True,
             install_hint="pip install -e '.[worker-cpu,cli]'",
         ),
         "data": LazyCommand(
-            "services.training.dataset.cli:app",
+            "services.training.data.cli:app",
             "Fetch, check, split and make the photos that training reads.",
             optional=True,
             install_hint=_TRAINING,
@@ -90,7 +90,7 @@ class _Commands(LazyGroup):
             install_hint=_TRAINING,
         ),
         "models": LazyCommand(
-            "services.training.models.cli:app",
+            "services.training.registry.cli:app",
             "List, register and promote model packages.",
             optional=True,
             install_hint=_TRAINING,

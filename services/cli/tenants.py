@@ -17,7 +17,7 @@ _LIMIT_HELP = "A number, 0 for no limit, or `default` for the gateway's setting.
 @app.command("list")
 def list_(as_json: AsJsonLines = False) -> None:
     """List every tenant with its limits and the photos that wait, oldest first."""
-    from shared.db.tenants import list_tenants
+    from shared.db.tenants.limits import list_tenants
 
     with database_session() as session:
         tenants = list_tenants(session)
@@ -62,7 +62,7 @@ def limit(
     ] = None,
 ) -> None:
     """Set a tenant's limits; they hold from its next request on."""
-    from shared.db.tenants import LimitName, set_limits
+    from shared.db.tenants.limits import LimitName, set_limits
 
     limits: dict[LimitName, int | None] = {}
     if requests_per_minute is not None:

@@ -5,11 +5,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from services.drift.analysis import Rules
-from services.drift.severity import Patience
+from services.drift.analysis.window import Rules
+from services.drift.report.severity import Patience
 from services.drift.windows import Plan
-from shared.core.drift_settings import DriftWindowSettings
 from shared.core.settings import BaseAppSettings
+from shared.settings.drift import DriftWindowSettings
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR

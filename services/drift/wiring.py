@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.drift import metrics
-from services.drift.leadership import Leadership
-from services.drift.publish import publish
-from services.drift.rounds import Rounds
+from services.drift.run.leadership import Leadership
+from services.drift.run.publish import publish
+from services.drift.run.rounds import Rounds
 from services.drift.settings import DriftSettings
 from shared.core.logging import get_logger
 from shared.db.engine import make_engine, make_session_factory

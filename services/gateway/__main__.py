@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
-from services.gateway.protocol import GuardedHttpProtocol
+from services.gateway.http.protocol import GuardedHttpProtocol
 from services.gateway.settings import GatewaySettings
 from shared.core.logging import configure_logging
 from shared.core.settings import load_settings

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.gateway.openapi import DESCRIPTION, TAGS, install_openapi
-from services.gateway.protocol import HEADER_SECONDS, ON_SHUTDOWN
-from services.gateway.request_context import RequestContext
-from services.gateway.responses import add_problem_handlers
+from services.gateway.http.context import RequestContext
+from services.gateway.http.protocol import HEADER_SECONDS, ON_SHUTDOWN
+from services.gateway.http.responses import add_problem_handlers
+from services.gateway.http.upload_guard import UploadGuard, UploadLimits
+from services.gateway.openapi.document import DESCRIPTION, TAGS, install_openapi
 from services.gateway.routes import (
     catalogs,
     docs,
@@ -25,7 +26,6 @@ from services.gateway.routes import (
     webhooks,
 )
 from services.gateway.settings import GatewaySettings
-from services.gateway.upload_guard import UploadGuard, UploadLimits
 from services.gateway.version import VERSION
 from services.gateway.wiring import open_gateway
 

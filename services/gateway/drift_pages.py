@@ -13,7 +13,7 @@ from services.gateway.wiring import Gateway
 from shared.contracts.states import ImageStatus
 from shared.core.errors import DetectorError
 from shared.db import models
-from shared.db.images import get_image
+from shared.db.images.rows import get_image
 from shared.present.drift import detail_body
 from shared.present.drift_page import POLICY, report_page
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from shared.contracts.tasks import MAX_CHUNK
-from shared.core.evidence_keys import EvidenceSigner
-from shared.core.fetch_settings import FetchSettings
-from shared.core.webhook_settings import WebhookSettings
+from shared.keys.evidence import EvidenceSigner
+from shared.settings.fetch import FetchSettings
+from shared.settings.webhooks import WebhookSettings
 
 MIB = 1024 * 1024
 

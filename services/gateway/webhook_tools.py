@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from services.gateway.problems import INVALID_REQUEST, ProblemError
-from shared.core.signing_secrets import SecretBox
-from shared.core.webhook_settings import WebhookSettings
+from services.gateway.http.problems import INVALID_REQUEST, ProblemError
+from shared.keys.signing_secrets import SecretBox
 from shared.net import FetchError, Guard, GuardSettings
+from shared.settings.webhooks import WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)

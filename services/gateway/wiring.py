@@ -10,16 +10,16 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy.orm import Session
 
-from services.gateway.health import HealthChecks
-from services.gateway.limits import TenantLimits
-from services.gateway.listening import JobListener
-from services.gateway.queue_watch import QueueWatch
+from services.gateway.access.limits import TenantLimits
+from services.gateway.http.health import HealthChecks
 from services.gateway.settings import GatewaySettings
+from services.gateway.waiting.listener import JobListener
+from services.gateway.waiting.queue import QueueWatch
 from services.gateway.webhook_tools import WebhookTools
 from shared.core.errors import StorageError
-from shared.core.evidence_keys import EvidenceSigner
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory, make_engine, make_session_factory
+from shared.keys.evidence import EvidenceSigner
 from shared.net import GuardedClient, GuardSettings
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker

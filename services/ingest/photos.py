@@ -15,10 +15,10 @@ from services.ingest.sources.rows import ReadPhoto, RowProblem, SourceRow, stora
 from shared.contracts.catalogs import RowErrorCode, import_prefix
 from shared.contracts.errors import ImageErrorCode
 from shared.core.errors import ObjectMissing, StorageError
-from shared.db.catalog_reading import ReadRow
-from shared.db.jobs import NewImage
+from shared.db.catalogs.reading import ReadRow
+from shared.db.jobs.rows import NewImage
 from shared.ml.errors import UnreadableImage
-from shared.ml.header import ImageHeader, read_header
+from shared.ml.formats.header import ImageHeader, read_header
 from shared.net import FetchError, FetchErrorCode, GuardedClient
 from shared.storage.files import S3Files
 from shared.storage.port import ObjectStore, image_key, sha256_hex

@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.ingest.metrics import FAULTS, PAGE_SECONDS, ROWS, WAITING
-from services.ingest.opening import Opener
 from services.ingest.photos import PhotoLimits, PhotoLoader
 from services.ingest.settings import IngestSettings
+from services.ingest.sources.open_source import Opener
 from services.ingest.sources.rows import SourceProblem, SourceRow
 from shared.contracts.catalogs import CatalogErrorCode
 from shared.core.errors import StorageError
 from shared.core.logging import get_logger
-from shared.db import catalog_reading
-from shared.db.catalog_reading import CatalogLost, ReadPage, ReadRow
+from shared.db.catalogs import reading as catalog_reading
+from shared.db.catalogs.reading import CatalogLost, ReadPage, ReadRow
 from shared.db.engine import SessionFactory
 from shared.db.models import Catalog
 from shared.queue.relay import OutboxRelay

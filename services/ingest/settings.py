@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.core.fetch_settings import FetchSettings
+from shared.settings.fetch import FetchSettings
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

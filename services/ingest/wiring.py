@@ -6,10 +6,10 @@ from contextlib import closing, contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.ingest.counting import Counter
-from services.ingest.opening import Opener
+from services.ingest.progress import Counter
 from services.ingest.reader import CatalogReader
 from services.ingest.settings import IngestSettings
+from services.ingest.sources.open_source import Opener
 from shared.core.errors import DetectorError
 from shared.core.logging import get_logger
 from shared.db.engine import make_engine, make_session_factory

@@ -6,8 +6,9 @@ from itertools import product
 
 from services.maintenance import metrics
 from shared.contracts.states import JobKind, Label
-from shared.db import business, rescue
 from shared.db.engine import SessionFactory
+from shared.db.jobs import rescue
+from shared.db.tenants import business
 
 # Seconds. Rows carry the time at which their transaction began; no transaction takes longer (see
 # `shared.db.engine`), so all rows older than this are visible and none is missed.

@@ -11,9 +11,10 @@ from services.maintenance import metrics
 from services.maintenance.settings import MaintenanceSettings
 from shared.contracts.tasks import QUEUE_INFERENCE, QUEUE_INFERENCE_BULK
 from shared.core.logging import get_logger
-from shared.db import idempotency, outbox, rescue
 from shared.db.engine import SessionFactory
 from shared.db.invariants import check_invariants, queue_state, stuck_images
+from shared.db.jobs import rescue
+from shared.db.queue import idempotency, outbox
 from shared.queue.broker import Broker
 from shared.queue.relay import publish_due
 

@@ -12,18 +12,18 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from services.training.calibrate import fit_platt, group_weights
 from services.training.config import RunConfig
-from services.training.data import read_manifest, split_rows
-from services.training.decisions import probabilities
-from services.training.export import openvino_predictor
-from services.training.metrics import (
+from services.training.data.photos import read_manifest, split_rows
+from services.training.evaluate.calibrate import fit_platt, group_weights
+from services.training.evaluate.decisions import probabilities
+from services.training.evaluate.metrics import (
     Labels,
     Scores,
     even_class_weights,
     expected_calibration_error,
 )
-from services.training.scoring import labels_of, score
+from services.training.evaluate.scoring import labels_of, score
+from services.training.package.export import openvino_predictor
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import load_package

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.training.config import load_config
-from services.training.embed import embed_package
 from services.training.errors import TrainingError
+from services.training.evaluate.reevaluate import TOLERANCE, differences, reevaluate
 from services.training.evaluation.cli import (
     CacheOption,
     OriginalsOption,
@@ -22,14 +22,14 @@ from services.training.evaluation.cli import (
 )
 from services.training.experiments import compare, table
 from services.training.eyes.cli import app as eyes_app
-from services.training.fit import Progress as ProgressCall
-from services.training.photos import photos_package
+from services.training.fit.training import Progress as ProgressCall
+from services.training.package.embed import embed_package
+from services.training.package.photos import photos_package
+from services.training.package.readme import update_readme
 from services.training.pipeline import Run, package, prepare, train
 from services.training.public.cli import app as public_app
-from services.training.readme import update_readme
-from services.training.reevaluate import TOLERANCE, differences, reevaluate
+from services.training.registry.tracking import RunTracker
 from services.training.settings import TrainingSettings
-from services.training.tracking import RunTracker
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
 from shared.ml.package import load_package, read_manifest

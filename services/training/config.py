@@ -28,8 +28,8 @@ class DataConfig(Section):
     family_exponent: float = Field(default=0.5, ge=0, le=1)
     # Further manifests in the dataset folder, such as the autoencoder's partners.
     extra_manifests: tuple[str, ...] = ()
-    # Groups of like content in which both classes are drawn alike (services/training/content.py);
-    # 0 draws without regard to content.
+    # Groups of like content in which both classes are drawn alike
+    # (services/training/data/content.py); 0 draws without regard to content.
     content_groups: int = Field(default=0, ge=0)
     # For comparing recipes on harder ground than `val`: every group outside the test splits is in
     # one of five folds; those named here validate, the others train. Empty takes the splits.

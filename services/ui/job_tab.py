@@ -10,7 +10,7 @@ from services.ui.results import Result
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
 from shared.contracts.page_links import JOB
-from shared.contracts.wire import Job
+from shared.contracts.wire.jobs import Job
 
 # Where the session keeps the Result that was looked up.
 PLACE = "looked_up"

@@ -8,8 +8,8 @@ from services.ui.cards import framed
 from services.ui.photo_result import Pictures
 from services.ui.words import STRENGTHS, WORDS, kind_words, percent, what_to_do
 from shared.contracts.states import Label
-from shared.contracts.wire import Review, Verdict
-from shared.contracts.wire_images import ImageDetail, JudgedVerdict
+from shared.contracts.wire.images import ImageDetail, JudgedVerdict
+from shared.contracts.wire.jobs import Review, Verdict
 
 _STYLE = """<style>
 .apd-pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:1rem}

@@ -10,8 +10,8 @@ from uuid import UUID
 from services.ui.thumbnails import data_uri
 from shared.client.errors import ProblemResponse
 from shared.client.http import DetectorClient
-from shared.contracts.wire import Review
-from shared.contracts.wire_images import ImageDetail
+from shared.contracts.wire.images import ImageDetail
+from shared.contracts.wire.jobs import Review
 
 # Seconds that the heatmap may take to be made.
 _HEATMAP_SECONDS = 10.0

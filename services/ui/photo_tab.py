@@ -14,7 +14,7 @@ from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
 from shared.contracts.page_links import PHOTO
 from shared.contracts.states import TERMINAL_IMAGE, Label
-from shared.contracts.wire_images import FeedbackRequest
+from shared.contracts.wire.images import FeedbackRequest
 
 # Where the session keeps the PhotoResult.
 PLACE = "looked_up_photo"

@@ -14,7 +14,7 @@ from shared.client.http import DetectorClient
 from shared.client.photo import Photo
 from shared.client.retry import RetryPolicy
 from shared.contracts.states import TERMINAL_IMAGE, TERMINAL_JOB
-from shared.contracts.wire import Job, JobImage
+from shared.contracts.wire.jobs import Job, JobImage
 
 # Seconds of one long poll; short, so that the progress bar moves.
 _POLL_SECONDS = 2.0

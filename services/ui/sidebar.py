@@ -7,7 +7,7 @@ from services.ui.results import connected
 from services.ui.words import HOW_TO_READ
 from shared.client.config import ClientConfig
 from shared.client.errors import ClientError
-from shared.contracts.wire import Health
+from shared.contracts.wire.jobs import Health
 
 # Seconds a health answer is shown again: reruns are many, and each would ask.
 _FRESH_SECONDS = 5

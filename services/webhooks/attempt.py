@@ -9,11 +9,11 @@ from services.webhooks import metrics
 from services.webhooks.schedule import GONE, Schedule, retry_after_seconds
 from services.webhooks.signing import signed_headers
 from shared.core.logging import get_logger
-from shared.core.signing_secrets import SecretBox, SecretUnreadable, new_secret
-from shared.db.deliveries import AttemptRecord, Claimed, record_failure, record_success
-from shared.db.delivery_log import lock_event
 from shared.db.engine import SessionFactory
-from shared.db.webhooks import disable_endpoint, ensure_secret
+from shared.db.webhooks.deliveries import AttemptRecord, Claimed, record_failure, record_success
+from shared.db.webhooks.delivery_log import lock_event
+from shared.db.webhooks.endpoints import disable_endpoint, ensure_secret
+from shared.keys.signing_secrets import SecretBox, SecretUnreadable, new_secret
 from shared.net import FetchError, GuardedClient
 from shared.present.events import ensure_data, event_body
 

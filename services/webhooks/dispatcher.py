@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from services.webhooks import metrics
 from services.webhooks.settings import DispatcherSettings
 from shared.core.logging import get_logger
-from shared.db.deliveries import Claimed, claim, seconds_to_next
 from shared.db.engine import SessionFactory
+from shared.db.webhooks.deliveries import Claimed, claim, seconds_to_next
 
 log = get_logger(__name__)
 

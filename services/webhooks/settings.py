@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from shared.core.webhook_settings import WebhookSettings
+from shared.settings.webhooks import WebhookSettings
 
 _HOUR = 3600.0
 

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from shared.core.signing_secrets import SECRET_PREFIX
+from shared.keys.signing_secrets import SECRET_PREFIX
 
 
 def signed_headers(

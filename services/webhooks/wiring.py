@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from services.webhooks.attempt import Attempter
 from services.webhooks.dispatcher import Dispatcher
-from services.webhooks.listening import DueListener
+from services.webhooks.listener import DueListener
+from services.webhooks.retention import Tidying
 from services.webhooks.schedule import Schedule
 from services.webhooks.settings import DispatcherSettings
-from services.webhooks.tidying import Tidying
 from shared.db.engine import make_engine, make_session_factory
 from shared.net import GuardedClient, GuardSettings
 

@@ -5,9 +5,9 @@ import sys
 
 from prometheus_client import start_http_server
 
-from services.worker.bootstrap import build_worker
 from services.worker.engines.port import NoEngineError
 from services.worker.settings import WorkerSettings
+from services.worker.wiring import build_worker
 from shared.contracts.tasks import QUEUE_INFERENCE
 from shared.core.logging import configure_logging, get_logger
 from shared.core.settings import load_settings

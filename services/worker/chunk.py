@@ -10,17 +10,17 @@ from uuid import UUID
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from services.worker.inference.pipeline import Outcome, Postponed
 from services.worker.leases import LeaseKeeper
 from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST, PROBABILITY, REUSED
-from services.worker.pipeline import Outcome, Postponed
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
-from shared.db import leases
 from shared.db.engine import SessionFactory
-from shared.db.leases import Lease, LeasedImage
-from shared.db.outbox import add_chunks
-from shared.db.results import Failed, Judged, settle
-from shared.db.reuse import Basis, find_standing
+from shared.db.jobs import leases
+from shared.db.jobs.leases import Lease, LeasedImage
+from shared.db.jobs.results import Failed, Judged, settle
+from shared.db.jobs.reuse import Basis, find_standing
+from shared.db.queue.outbox import add_chunks
 
 log = get_logger(__name__)
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory
-from shared.db.leases import renew
+from shared.db.jobs.leases import renew
 
 log = get_logger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, FilePath
 
+from services.worker.provenance.decide import Conclusive
 from shared.core.settings import BaseAppSettings
-from shared.provenance.decide import Conclusive
 from shared.registry.settings import RegistrySettings
 
 

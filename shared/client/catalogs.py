@@ -15,8 +15,8 @@ from shared.client.pages import items
 from shared.client.photo import Photo, header_safe
 from shared.client.transport import Transport, parse
 from shared.contracts.catalogs import TERMINAL_CATALOG, CatalogFormat, CatalogStatus
-from shared.contracts.wire_catalogs import Catalog, CatalogPage, PrefixRequest
-from shared.contracts.wire_jobs import MAX_PAGE
+from shared.contracts.wire.catalogs import Catalog, CatalogPage, PrefixRequest
+from shared.contracts.wire.job_requests import MAX_PAGE
 
 RowFormat = Literal["csv", "jsonl", "parquet"]
 # The gateway refreshes its counts about as often.

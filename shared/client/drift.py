@@ -9,13 +9,13 @@ from shared.client.jobs import with_cursor
 from shared.client.pages import items
 from shared.client.transport import Transport
 from shared.contracts.drift import Severity
-from shared.contracts.wire_drift import (
+from shared.contracts.wire.drift import (
     DriftOverview,
     DriftReportDetail,
     DriftReportPage,
     DriftReportSummary,
 )
-from shared.contracts.wire_jobs import MAX_PAGE
+from shared.contracts.wire.job_requests import MAX_PAGE
 
 
 class Drift:

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from shared.contracts.wire import Job, Problem
-from shared.contracts.wire_catalogs import Catalog
+from shared.contracts.wire.catalogs import Catalog
+from shared.contracts.wire.jobs import Job, Problem
 from shared.core.errors import DetectorError
 
 

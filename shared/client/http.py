@@ -14,7 +14,7 @@ from shared.client.keys import Keys
 from shared.client.retry import RetryPolicy
 from shared.client.transport import Transport, failure_of, parse, reason
 from shared.client.webhooks import Webhooks
-from shared.contracts.wire import Health
+from shared.contracts.wire.jobs import Health
 
 _PROBE_SECONDS = 5.0
 

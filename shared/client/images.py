@@ -5,9 +5,9 @@ from uuid import UUID
 
 from shared.client.errors import HeatmapNotFinished
 from shared.client.transport import Transport
-from shared.contracts.wire import Review
-from shared.contracts.wire_evidence import EvidenceKeyList, EvidencePublicKey
-from shared.contracts.wire_images import FeedbackList, FeedbackRequest, ImageDetail
+from shared.contracts.wire.evidence import EvidenceKeyList, EvidencePublicKey
+from shared.contracts.wire.images import FeedbackList, FeedbackRequest, ImageDetail
+from shared.contracts.wire.jobs import Review
 
 _LONGEST_WAIT_SECONDS = 30.0
 _ACCEPTED = 202

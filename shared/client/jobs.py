@@ -15,8 +15,8 @@ from shared.client.pages import items
 from shared.client.photo import Photo, header_safe
 from shared.client.transport import Query, Transport, parse
 from shared.contracts.states import TERMINAL_JOB, JobStatus
-from shared.contracts.wire import Job, Prediction
-from shared.contracts.wire_jobs import MAX_PAGE, JobPage, JobRequest, JobSummary
+from shared.contracts.wire.job_requests import MAX_PAGE, JobPage, JobRequest, JobSummary
+from shared.contracts.wire.jobs import Job, Prediction
 
 # The gateway's own limit of `?wait=`, in seconds.
 MAX_WAIT_SECONDS = 30

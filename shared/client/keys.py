@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared.client.transport import Transport
-from shared.contracts.wire_keys import (
+from shared.contracts.wire.keys import (
     ApiKey,
     ApiKeyList,
     ApiKeyRotation,

@@ -28,7 +28,7 @@ from shared.client.retry import (
     may_resend_after_status,
     retry_after_seconds,
 )
-from shared.contracts.wire import Problem
+from shared.contracts.wire.jobs import Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Query = Mapping[str, str | int | float | Sequence[str]]

@@ -8,8 +8,8 @@ from shared.client.jobs import with_cursor
 from shared.client.pages import items
 from shared.client.transport import Transport
 from shared.contracts.events import DeliveryStatus
-from shared.contracts.wire_jobs import MAX_PAGE
-from shared.contracts.wire_webhooks import (
+from shared.contracts.wire.job_requests import MAX_PAGE
+from shared.contracts.wire.webhooks import (
     CreatedWebhook,
     Delivery,
     DeliveryDetail,

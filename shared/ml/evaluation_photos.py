@@ -44,9 +44,9 @@ class EvaluationPhotos:
     split: NDArray[np.str_]
     # The generator, or of a real photo the shop or the collection that it is from.
     source: NDArray[np.str_]
-    # As `shared.ml.header.ImageHeader.format` says it.
+    # As `shared.ml.formats.header.ImageHeader.format` says it.
     format: NDArray[np.str_]
-    # As `shared.ml.encoder_quality` estimates it, int16; UNKNOWN_QUALITY without one.
+    # As `shared.ml.formats.encoder_quality` estimates it, int16; UNKNOWN_QUALITY without one.
     encoder_quality: NDArray[np.int16]
     # Pixels, int32.
     width: NDArray[np.int32]

@@ -21,7 +21,7 @@ from PIL import (
 )
 
 from shared.ml.errors import UnreadableImage
-from shared.ml.header import ImageFormat, read_header
+from shared.ml.formats.header import ImageFormat, read_header
 from shared.ml.spec import PreprocessSpec, StackSpec
 from shared.ml.stack import Stack, stack_of
 

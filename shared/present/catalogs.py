@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.contracts import wire_catalogs as wire
 from shared.contracts.catalogs import CatalogErrorCode, CatalogFormat, CatalogStatus
+from shared.contracts.wire import catalogs as wire
 from shared.db.models import Catalog
 
 

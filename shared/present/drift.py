@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from shared.contracts.drift import DriftReport, RunStatus, Severity
-from shared.contracts.wire_drift import (
+from shared.contracts.wire.drift import (
     DriftCheck,
     DriftOverview,
     DriftReportDetail,
@@ -16,7 +16,7 @@ from shared.contracts.wire_drift import (
     ModelDriftLinks,
 )
 from shared.db import models
-from shared.db.drift_reading import StateView
+from shared.db.drift.reading import StateView
 
 # Rising.
 SEVERITIES = (Severity.NONE, Severity.WARNING, Severity.CRITICAL)

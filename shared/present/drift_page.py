@@ -6,7 +6,7 @@ from uuid import UUID
 from xml.etree.ElementTree import Element
 
 from shared.contracts.drift import Severity
-from shared.contracts.wire_drift import DriftReportDetail
+from shared.contracts.wire.drift import DriftReportDetail
 from shared.present.drift_sections import (
     accuracy,
     cause,

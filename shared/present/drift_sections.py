@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from shared.contracts.drift import SegmentShift, Statistic
 from shared.contracts.page_links import photo_link
-from shared.contracts.wire_drift import DriftReportDetail
+from shared.contracts.wire.drift import DriftReportDetail
 from shared.present.drift_words import (
     CAUSE_ADVICE,
     CAUSE_WORDS,

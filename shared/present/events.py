@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.contracts.events import EventType
-from shared.db.catalogs import get_catalog
-from shared.db.delivery_log import store_data
-from shared.db.jobs import get_job
+from shared.db.catalogs.rows import get_catalog
+from shared.db.jobs.rows import get_job
 from shared.db.models import WebhookEvent
+from shared.db.webhooks.delivery_log import store_data
 from shared.present.catalogs import catalog_body
 from shared.present.jobs import job_body
 

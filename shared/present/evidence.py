@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.wire import Review
-from shared.contracts.wire_images import ImageDetail
+from shared.contracts.wire.images import ImageDetail
+from shared.contracts.wire.jobs import Review
 from shared.core.errors import DetectorError
-from shared.core.evidence_keys import ALGORITHM, EvidenceSigner
+from shared.keys.evidence import ALGORITHM, EvidenceSigner
 
 SCHEMA = 1
 DESCRIPTION_FILE = "evidence.json"

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from shared.contracts.states import ImageStatus
-from shared.contracts.wire_images import ImageDetail, ImageLinks, JudgedVerdict
+from shared.contracts.wire.images import ImageDetail, ImageLinks, JudgedVerdict
 from shared.db import models
-from shared.db.images import ImageView
+from shared.db.images.rows import ImageView
 from shared.present.jobs import (
     counting_label,
     image_error,

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from shared.contracts.wire_jobs import ImageCounts, JobSummary
-from shared.db.jobs import JobView
+from shared.contracts.wire.job_requests import ImageCounts, JobSummary
+from shared.db.jobs.rows import JobView
 from shared.present.jobs import job_body
 
 

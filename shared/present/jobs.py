@@ -5,7 +5,7 @@ from uuid import UUID
 
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import TERMINAL_JOB, ImageStatus, JobStatus, Label
-from shared.contracts.wire import (
+from shared.contracts.wire.jobs import (
     ImageError,
     Job,
     JobImage,
@@ -15,7 +15,7 @@ from shared.contracts.wire import (
     Verdict,
 )
 from shared.db import models
-from shared.db.jobs import JobView
+from shared.db.jobs.rows import JobView
 from shared.present.listing import JudgedPhoto, listing_verdict
 
 MAX_WAIT_SECONDS = 30

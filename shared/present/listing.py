@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.contracts.states import Label
-from shared.contracts.wire import ListingVerdict
+from shared.contracts.wire.jobs import ListingVerdict
 
 # The gravest first: one generated photo is enough to look at the listing.
 _GRAVITY = (Label.AI_GENERATED, Label.UNCERTAIN, Label.REAL)

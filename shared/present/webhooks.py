@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 
 from shared.contracts.events import DeliveryStatus, EndpointStatus, EventType
-from shared.contracts.wire_webhooks import (
+from shared.contracts.wire.webhooks import (
     Attempt,
     Delivery,
     DeliveryDetail,
@@ -12,9 +12,9 @@ from shared.contracts.wire_webhooks import (
     Webhook,
     WebhookSecrets,
 )
-from shared.core.signing_secrets import SecretBox, SecretUnreadable
-from shared.db.delivery_log import DeliveryView
 from shared.db.models import WebhookAttempt, WebhookEndpoint, WebhookSecret
+from shared.db.webhooks.delivery_log import DeliveryView
+from shared.keys.signing_secrets import SecretBox, SecretUnreadable
 from shared.present.events import event_payload
 
 

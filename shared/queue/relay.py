@@ -19,8 +19,8 @@ from shared.contracts.tasks import (
 )
 from shared.core.errors import QueueUnavailable
 from shared.core.logging import get_logger
-from shared.db import outbox
 from shared.db.engine import SessionFactory
+from shared.db.queue import outbox
 
 log = get_logger(__name__)
 

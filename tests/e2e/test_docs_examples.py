@@ -15,11 +15,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.contracts.scopes import Scope
-from shared.core.secret_keys import new_secret_key
 from shared.core.settings import REPOSITORY_ROOT
-from shared.db.bootstrap import LOCAL_TENANT
 from shared.db.engine import make_engine, make_session_factory
-from shared.db.keys import create_key, get_or_create_tenant
+from shared.db.tenants.bootstrap import LOCAL_TENANT
+from shared.db.tenants.keys import create_key, get_or_create_tenant
+from shared.keys.secret_keys import new_secret_key
 from tests.support.drift import store_check
 from tests.support.photo_server import PhotoServer
 from tests.support.photos import samples

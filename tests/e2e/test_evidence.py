@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from shared.core.secret_keys import new_secret_key
 from shared.db.engine import make_engine
+from shared.keys.secret_keys import new_secret_key
 from shared.storage.s3 import S3ObjectStore
 from tests.support.photos import samples
 from tests.support.servers import drop, provide

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from shared.contracts.scopes import Scope
 from shared.db.engine import make_engine, make_session_factory
-from shared.db.keys import create_key, get_or_create_tenant
+from shared.db.tenants.keys import create_key, get_or_create_tenant
 from tests.support.api import Api
 from tests.support.photos import jpeg, samples
 

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from services.worker.engines.select import load_engine
 from services.worker.settings import WorkerSettings
 from shared.contracts.scopes import Scope
-from shared.db.bootstrap import ensure_local_key
 from shared.db.engine import make_engine
-from shared.db.keys import create_key, get_or_create_tenant
+from shared.db.tenants.bootstrap import ensure_local_key
+from shared.db.tenants.keys import create_key, get_or_create_tenant
 from shared.ml.package import load_package
 from shared.ml.precision import TOLERANCES
 from shared.ml.preprocess import preprocess

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 
 from shared.contracts.events import EventType
-from shared.core.signing_secrets import SecretBox, new_secret
-from shared.db.events import emit
-from shared.db.keys import get_or_create_tenant
-from shared.db.webhooks import create_endpoint
+from shared.db.tenants.keys import get_or_create_tenant
+from shared.db.webhooks.endpoints import create_endpoint
+from shared.db.webhooks.events import emit
+from shared.keys.signing_secrets import SecretBox, new_secret
 from tests.support.processes import wait_until
 from tests.support.receiver import Answer, Receiver
 from tests.support.servers import WEBHOOK_KEY

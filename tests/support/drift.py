@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.contracts.drift import DriftReport, RunStatus
 from shared.core.ids import new_id
 from shared.db import models
-from shared.db.drift_runs import NewRun, add_report, add_run, put_state
+from shared.db.drift.runs import NewRun, add_report, add_run, put_state
 
 MODEL = "b0-test.1"
 STEP = timedelta(hours=1)

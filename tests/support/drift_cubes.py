@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from services.drift.counts import Counts, Cube, Place
+from services.drift.analysis.counts import Counts, Cube, Place
 from shared.contracts.drift import Dimension
 
 # P(AI-generated) of every photo in a bin.

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from infra.local import state
+from infra.local.directory import state
 
 NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from infra.local.state import is_free
+from infra.local.directory.state import is_free
 from shared.core.settings import REPOSITORY_ROOT
 from tests.support.parallel import share
 

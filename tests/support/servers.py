@@ -7,11 +7,11 @@ import psycopg
 import redis
 from psycopg import sql
 
+from infra.local.servers.urls import ServerUrls
 from infra.local.stack import Stack
-from infra.local.urls import ServerUrls
-from shared.core.secret_keys import new_secret_key
 from shared.core.settings import BaseAppSettings
 from shared.db.migrate import upgrade
+from shared.keys.secret_keys import new_secret_key
 from shared.storage.s3 import S3ObjectStore
 
 _TEMPLATE = "detector_template"

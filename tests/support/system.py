@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.db.bootstrap import ensure_local_key
+from shared.db.tenants.bootstrap import ensure_local_key
 from tests.support.api import Api
 from tests.support.processes import ServiceProcess, answers, free_port, wait_until
 from tests.support.servers import Servers

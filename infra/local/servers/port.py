@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from infra.local.program import Program
+from infra.local.processes.program import Program
 
 
 class Server(Protocol):

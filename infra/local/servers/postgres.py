@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from infra.local.binaries import postgres_program
+from infra.local.directory.private_file import write_private
 from infra.local.errors import LocalStackError
-from infra.local.private_file import write_private
-from infra.local.program import SERVER_PRIORITY, Program
+from infra.local.processes.program import SERVER_PRIORITY, Program
+from infra.local.servers.binaries import postgres_program
 from infra.local.servers.privileges import PostgresUser
 
 USER = "detector"

@@ -12,10 +12,10 @@ from pathlib import Path
 import urllib3
 from minio import Minio
 
-from infra.local.binaries import weed
-from infra.local.private_file import write_private
-from infra.local.program import SERVER_PRIORITY, Program
-from infra.local.state import GRPC_OFFSET, is_free
+from infra.local.directory.private_file import write_private
+from infra.local.directory.state import GRPC_OFFSET, is_free
+from infra.local.processes.program import SERVER_PRIORITY, Program
+from infra.local.servers.binaries import weed
 
 _CHECK_TIMEOUT_S = 3.0
 _SOCKETS = Path("/tmp")  # noqa: S108 - SeaweedFS has no setting for it

@@ -6,9 +6,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from infra.local.binaries import valkey_server
-from infra.local.private_file import write_private
-from infra.local.program import SERVER_PRIORITY, Program
+from infra.local.directory.private_file import write_private
+from infra.local.processes.program import SERVER_PRIORITY, Program
+from infra.local.servers.binaries import valkey_server
 
 _CHECK_TIMEOUT_S = 2.0
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from services.drift.analysis import Rules
+from services.drift.analysis.window import Rules
 from services.drift.study.parts import Plan, measure_files, measure_quiet, measure_shifts
 from services.drift.study.report import MARK, render
 from services.drift.study.scores import read_scores

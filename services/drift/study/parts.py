@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.drift.accuracy import wilson
+from services.drift.analysis.accuracy import wilson
 from services.drift.study.simulate import Check, Seed, Setup, run_shift, run_weeks
 from services.drift.study.traffic import Shift
 from shared.contracts.drift import MODEL_RELEVANT, Cause, Severity

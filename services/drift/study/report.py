@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.drift.accuracy import wilson
+from services.drift.analysis.accuracy import wilson
 
 MARK = "<!-- figures: {} -->"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.drift.stattests.outcome import FloatArray
+from services.drift.statistics.outcome import FloatArray
 from shared.ml.errors import PackageError
 from shared.ml.evaluation_photos import EvaluationPhotos, read_photos
 from shared.ml.package import read_manifest

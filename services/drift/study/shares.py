@@ -7,12 +7,17 @@ from uuid import UUID
 
 import numpy as np
 
-from services.drift.analysis import Rules, Window, analyse
-from services.drift.counts import Cube
-from services.drift.evaluation import from_evaluation, judged_again, share_weights, weighted_counts
-from services.drift.reference import Reference, thaw
+from services.drift.analysis.counts import Cube
+from services.drift.analysis.window import Rules, Window, analyse
+from services.drift.reference.evaluation import (
+    from_evaluation,
+    judged_again,
+    share_weights,
+    weighted_counts,
+)
+from services.drift.reference.frozen import Reference, thaw
 from shared.contracts.drift import Severity
-from shared.db.drift_counts import Span
+from shared.db.drift.counts import Span
 from shared.db.models import DriftReference
 from shared.ml.errors import PackageError
 from shared.ml.evaluation_photos import EvaluationPhotos, read_photos

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.drift.analysis import Rules, Window, conclude, run_tests
-from services.drift.counts import Scope
-from services.drift.reference import Reference
-from services.drift.severity import State, advance, is_calm
+from services.drift.analysis.counts import Scope
+from services.drift.analysis.window import Rules, Window, conclude, run_tests
+from services.drift.reference.frozen import Reference
+from services.drift.report.severity import State, advance, is_calm
 from services.drift.study.scores import Scores
 from services.drift.study.traffic import Marketplace, Photos, Shift, make_marketplace
 from services.drift.study.windows_of import make_reference, make_window

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from services.drift.stattests.outcome import FloatArray
+from services.drift.statistics.outcome import FloatArray
 from services.drift.study.scores import Scores, Source
 
 Indices = NDArray[np.int64]

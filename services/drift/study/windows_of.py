@@ -6,11 +6,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from services.drift.analysis import Window
-from services.drift.counts import LABELS, Counts, Cube, Place, together
-from services.drift.embeddings import Embeddings, by_scope
-from services.drift.reference import BINS, EMBEDDINGS, Reference
-from services.drift.stattests.outcome import FloatArray
+from services.drift.analysis.counts import LABELS, Counts, Cube, Place, together
+from services.drift.analysis.embeddings import Embeddings, by_scope
+from services.drift.analysis.window import Window
+from services.drift.reference.frozen import BINS, EMBEDDINGS, Reference
+from services.drift.statistics.outcome import FloatArray
 from services.drift.study.traffic import (
     CATEGORIES,
     FORMATS,
@@ -21,8 +21,8 @@ from services.drift.study.traffic import (
     moment,
 )
 from shared.contracts.drift import Dimension, ReferenceFacts, ReferenceSource
-from shared.db.drift_counts import Binning, Calibration, Span
-from shared.db.drift_synthetic import SyntheticPhoto
+from shared.db.drift.counts import Binning, Calibration, Span
+from shared.db.drift.synthetic import SyntheticPhoto
 
 _BANDS = ("50-69", "50-69", "70-79", "80-89", "90-100")
 _SIZES = ("under 0.25 MP", "0.25-1 MP", "1-4 MP", "4-16 MP")

@@ -8,31 +8,31 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from services.gateway import problems
-from services.gateway.auth import CatalogCaller, CatalogSubmitter
-from services.gateway.catalog_accept import accept_catalog
-from services.gateway.catalog_examples import (
+from services.gateway.access.auth import CatalogCaller, CatalogSubmitter
+from services.gateway.catalogs.accept import accept_catalog
+from services.gateway.catalogs.export import MEDIA_TYPES, ExportFormat, ReadRows, Row, export
+from services.gateway.catalogs.submission import TEXT_FIELDS, from_form, from_json
+from services.gateway.dependencies import GatewayDep
+from services.gateway.http import problems
+from services.gateway.http.cursors import place_of
+from services.gateway.http.facts import facts_of
+from services.gateway.http.pages import Cursor, PageLimit, page_end
+from services.gateway.openapi.document import json_body, keyed_docs, multipart_body
+from services.gateway.openapi.examples.catalogs import (
     CATALOG_EXAMPLE,
     ERRORS_EXAMPLE,
     FORM_PROPERTIES,
     PAGE_EXAMPLE,
     RESULTS_EXAMPLE,
 )
-from services.gateway.catalog_export import MEDIA_TYPES, ExportFormat, ReadRows, Row, export
-from services.gateway.catalog_submission import TEXT_FIELDS, from_form, from_json
-from services.gateway.cursors import place_of
-from services.gateway.dependencies import GatewayDep
-from services.gateway.form import media_type, open_form
-from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
-from services.gateway.openapi import json_body, keyed_docs, multipart_body
-from services.gateway.pages import Cursor, PageLimit, page_end
-from services.gateway.request_facts import facts_of
+from services.gateway.uploads.form import media_type, open_form
+from services.gateway.uploads.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
 from services.gateway.wiring import Gateway
 from shared.contracts.catalogs import CatalogStatus
-from shared.contracts.wire_catalogs import Catalog, CatalogPage, PrefixRequest
-from shared.contracts.wire_jobs import DEFAULT_PAGE
-from shared.db import catalogs as db
+from shared.contracts.wire.catalogs import Catalog, CatalogPage, PrefixRequest
+from shared.contracts.wire.job_requests import DEFAULT_PAGE
 from shared.db import models
+from shared.db.catalogs import rows as db
 from shared.present.catalogs import catalog_body, catalog_path
 
 router = APIRouter(tags=["catalogs"])

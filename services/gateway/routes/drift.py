@@ -12,18 +12,19 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
-from services.gateway import drift_examples, problems
-from services.gateway.auth import Reader
-from services.gateway.cursors import place_of
+from services.gateway.access.auth import Reader
 from services.gateway.dependencies import GatewayDep
 from services.gateway.drift_pages import render_report
-from services.gateway.openapi import keyed_docs
-from services.gateway.pages import Cursor, PageLimit, page_end
+from services.gateway.http import problems
+from services.gateway.http.cursors import place_of
+from services.gateway.http.pages import Cursor, PageLimit, page_end
+from services.gateway.openapi.document import keyed_docs
+from services.gateway.openapi.examples import drift as drift_examples
 from services.gateway.wiring import Gateway
 from shared.contracts.drift import Severity
-from shared.contracts.wire_drift import DriftOverview, DriftReportDetail, DriftReportPage
-from shared.contracts.wire_jobs import DEFAULT_PAGE
-from shared.db import drift_reading as reading
+from shared.contracts.wire.drift import DriftOverview, DriftReportDetail, DriftReportPage
+from shared.contracts.wire.job_requests import DEFAULT_PAGE
+from shared.db.drift import reading
 from shared.db.models import DriftReport
 from shared.db.paging import Place
 from shared.present.drift import detail_body, overview_body, summary_body

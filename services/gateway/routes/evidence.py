@@ -6,20 +6,20 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
-from services.gateway import problems
-from services.gateway.auth import Reader
+from services.gateway.access.auth import Reader
 from services.gateway.dependencies import GatewayDep
-from services.gateway.heatmaps import find_heatmap
-from services.gateway.image_examples import KEYS_EXAMPLE, PENDING_EXAMPLE
-from services.gateway.openapi import keyed_docs, problem_docs
+from services.gateway.http import problems
+from services.gateway.openapi.document import keyed_docs, problem_docs
+from services.gateway.openapi.examples.images import KEYS_EXAMPLE, PENDING_EXAMPLE
 from services.gateway.routes.images import read_image
+from services.gateway.waiting.heatmaps import find_heatmap
 from services.gateway.wiring import Gateway
-from shared.contracts.wire_evidence import EvidenceKeyList, EvidencePublicKey
-from shared.contracts.wire_images import HeatmapPending
+from shared.contracts.wire.evidence import EvidenceKeyList, EvidencePublicKey
+from shared.contracts.wire.images import HeatmapPending
 from shared.core.errors import ObjectCorrupt, ObjectMissing
-from shared.core.evidence_keys import ALGORITHM
-from shared.db.feedback import list_feedback
-from shared.db.images import ImageView
+from shared.db.images.feedback import list_feedback
+from shared.db.images.rows import ImageView
+from shared.keys.evidence import ALGORITHM
 from shared.present.evidence import write_bundle
 from shared.present.images import image_body, image_path
 from shared.present.jobs import review_body

@@ -7,17 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from services.gateway import problems
-from services.gateway.auth import Reader, Writer
+from services.gateway.access.auth import Reader, Writer
 from services.gateway.dependencies import GatewayDep
-from services.gateway.image_examples import FEEDBACK_EXAMPLE, IMAGE_EXAMPLE, REVIEW_EXAMPLE
-from services.gateway.openapi import keyed_docs
+from services.gateway.http import problems
+from services.gateway.openapi.document import keyed_docs
+from services.gateway.openapi.examples.images import FEEDBACK_EXAMPLE, IMAGE_EXAMPLE, REVIEW_EXAMPLE
 from services.gateway.wiring import Gateway
 from shared.contracts.states import Label
-from shared.contracts.wire import Review
-from shared.contracts.wire_images import FeedbackList, FeedbackRequest, ImageDetail
-from shared.db.feedback import ImageUnfinishedError, NewFeedback, add_feedback, list_feedback
-from shared.db.images import ImageView, get_image
+from shared.contracts.wire.images import FeedbackList, FeedbackRequest, ImageDetail
+from shared.contracts.wire.jobs import Review
+from shared.db.images.feedback import ImageUnfinishedError, NewFeedback, add_feedback, list_feedback
+from shared.db.images.rows import ImageView, get_image
 from shared.db.models import Feedback
 from shared.present.images import image_body, image_path
 from shared.present.jobs import review_body

@@ -8,16 +8,16 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
-from services.gateway import problems
-from services.gateway.auth import Reader
-from services.gateway.cursors import place_of
+from services.gateway.access.auth import Reader
 from services.gateway.dependencies import GatewayDep
-from services.gateway.openapi import PAGE_EXAMPLE, keyed_docs
-from services.gateway.pages import Cursor, PageLimit, page_end
+from services.gateway.http import problems
+from services.gateway.http.cursors import place_of
+from services.gateway.http.pages import Cursor, PageLimit, page_end
+from services.gateway.openapi.document import PAGE_EXAMPLE, keyed_docs
 from shared.contracts.states import JobStatus
-from shared.contracts.wire_jobs import DEFAULT_PAGE, JobPage
-from shared.db.job_list import JobFilter, Page
-from shared.db.job_list import list_jobs as read_page
+from shared.contracts.wire.job_requests import DEFAULT_PAGE, JobPage
+from shared.db.jobs.listing import JobFilter, Page
+from shared.db.jobs.listing import list_jobs as read_page
 from shared.db.paging import Place
 from shared.present.job_list import job_summary
 

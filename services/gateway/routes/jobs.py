@@ -7,14 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from services.gateway import metrics, problems
-from services.gateway.accept import Accepted, accept
-from services.gateway.auth import Reader, Submitter, Writer
+from services.gateway import metrics
+from services.gateway.access.auth import Reader, Submitter, Writer
 from services.gateway.dependencies import GatewayDep
-from services.gateway.form import media_type, open_form
-from services.gateway.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
-from services.gateway.json_job import read_job_request
-from services.gateway.openapi import (
+from services.gateway.http import problems
+from services.gateway.http.facts import RequestFacts, facts_of
+from services.gateway.openapi.document import (
     ACCEPTED_EXAMPLE,
     CANCELLED_EXAMPLE,
     FINISHED_EXAMPLE,
@@ -22,16 +20,19 @@ from services.gateway.openapi import (
     keyed_docs,
     multipart_body,
 )
-from services.gateway.request_facts import RequestFacts, facts_of
-from services.gateway.submitted import TEXT_FIELDS, from_form, from_json
-from services.gateway.waiting import read_job
+from services.gateway.uploads.accept import Accepted, accept
+from services.gateway.uploads.form import media_type, open_form
+from services.gateway.uploads.idempotency import REPLAYED_DOC, REPLAYED_HEADER, IdempotencyKey
+from services.gateway.uploads.json_job import read_job_request
+from services.gateway.uploads.parsing import TEXT_FIELDS, from_form, from_json
+from services.gateway.waiting.jobs import read_job
 from services.gateway.wiring import Gateway
-from shared.contracts.wire import Job
-from shared.contracts.wire_jobs import JobRequest
-from shared.db.jobs import JobView
-from shared.db.jobs import get_job as read_now
-from shared.db.keys import Principal
-from shared.db.results import cancel_jobs
+from shared.contracts.wire.job_requests import JobRequest
+from shared.contracts.wire.jobs import Job
+from shared.db.jobs.results import cancel_jobs
+from shared.db.jobs.rows import JobView
+from shared.db.jobs.rows import get_job as read_now
+from shared.db.tenants.keys import Principal
 from shared.present.jobs import MAX_WAIT_SECONDS, is_finished, job_body, job_path
 
 router = APIRouter(tags=["jobs"])

@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from services.gateway import key_examples, problems
-from services.gateway.auth import Admin
+from services.gateway.access.auth import Admin
 from services.gateway.dependencies import GatewayDep
-from services.gateway.openapi import keyed_docs
+from services.gateway.http import problems
+from services.gateway.openapi.document import keyed_docs
+from services.gateway.openapi.examples import keys as key_examples
 from shared.contracts.scopes import Scope
-from shared.contracts.wire_keys import (
+from shared.contracts.wire.keys import (
     ApiKey,
     ApiKeyList,
     ApiKeyRotation,
@@ -22,8 +23,8 @@ from shared.contracts.wire_keys import (
     NewApiKey,
     RotatedApiKey,
 )
-from shared.db import keys
-from shared.db.keys import IssuedKey, KeyInfo
+from shared.db.tenants import keys
+from shared.db.tenants.keys import IssuedKey, KeyInfo
 
 router = APIRouter(tags=["keys"])
 

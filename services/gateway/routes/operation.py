@@ -6,11 +6,11 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 
 from services.gateway.dependencies import GatewayDep
-from services.gateway.openapi import problem_docs
-from services.gateway.problems import INTERNAL_ERROR, NOT_READY, ProblemError
+from services.gateway.http.problems import INTERNAL_ERROR, NOT_READY, ProblemError
+from services.gateway.openapi.document import problem_docs
 from services.gateway.version import VERSION
 from services.gateway.wiring import Gateway
-from shared.contracts.wire import Health, HealthCheck
+from shared.contracts.wire.jobs import Health, HealthCheck
 from shared.core import metrics
 
 router = APIRouter(tags=["operation"])

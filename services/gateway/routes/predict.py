@@ -4,19 +4,19 @@ from typing import NoReturn
 
 from fastapi import APIRouter, Request
 
-from services.gateway import problems
-from services.gateway.accept import accept
-from services.gateway.auth import Submitter
+from services.gateway.access.auth import Submitter
 from services.gateway.dependencies import GatewayDep
-from services.gateway.form import invalid_fields, open_form
-from services.gateway.openapi import PREDICTION_EXAMPLE, keyed_docs, multipart_body
-from services.gateway.request_facts import facts_of
+from services.gateway.http import problems
+from services.gateway.http.facts import facts_of
+from services.gateway.openapi.document import PREDICTION_EXAMPLE, keyed_docs, multipart_body
 from services.gateway.routes.jobs import note_job
-from services.gateway.submission import Submission
-from services.gateway.waiting import read_job
+from services.gateway.uploads.accept import accept
+from services.gateway.uploads.form import invalid_fields, open_form
+from services.gateway.uploads.submission import Submission
+from services.gateway.waiting.jobs import read_job
 from shared.contracts.states import JobKind, Label
-from shared.contracts.wire import Prediction
-from shared.db.jobs import JobView
+from shared.contracts.wire.jobs import Prediction
+from shared.db.jobs.rows import JobView
 from shared.db.models import Image
 from shared.present.jobs import image_error, is_finished, job_path
 

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from services.gateway import problems
-from services.gateway.openapi import problem_docs
-from shared.contracts.wire import ProblemType
+from services.gateway.http import problems
+from services.gateway.openapi.document import problem_docs
+from shared.contracts.wire.jobs import ProblemType
 
 router = APIRouter(tags=["problems"])
 

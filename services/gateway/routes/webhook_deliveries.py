@@ -6,26 +6,27 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 
-from services.gateway import problems, webhook_examples
-from services.gateway.cursors import place_of
 from services.gateway.dependencies import GatewayDep
-from services.gateway.openapi import keyed_docs
-from services.gateway.pages import Cursor, PageLimit, page_end
+from services.gateway.http import problems
+from services.gateway.http.cursors import place_of
+from services.gateway.http.pages import Cursor, PageLimit, page_end
+from services.gateway.openapi.document import keyed_docs
+from services.gateway.openapi.examples import webhooks as webhook_examples
+from services.gateway.openapi.examples.webhooks import json_answer, json_body
 from services.gateway.routes.webhooks import BODY_PROBLEMS, EndpointRef, Manager, find_endpoint
-from services.gateway.webhook_examples import json_answer, json_body
 from shared.contracts.events import DeliveryStatus, EndpointStatus
-from shared.contracts.wire_jobs import DEFAULT_PAGE
-from shared.contracts.wire_webhooks import (
+from shared.contracts.wire.job_requests import DEFAULT_PAGE
+from shared.contracts.wire.webhooks import (
     Delivery,
     DeliveryDetail,
     DeliveryPage,
     Recovered,
     Recovery,
 )
-from shared.db import deliveries, delivery_log
-from shared.db.delivery_log import DeliveryView
 from shared.db.models import WebhookEndpoint
 from shared.db.paging import Place
+from shared.db.webhooks import deliveries, delivery_log
+from shared.db.webhooks.delivery_log import DeliveryView
 from shared.present.webhooks import delivery_body, delivery_detail
 
 router = APIRouter(tags=["webhooks"])

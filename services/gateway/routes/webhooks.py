@@ -7,13 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy.orm import Session
 
-from services.gateway import problems, webhook_examples
-from services.gateway.auth import require
+from services.gateway.access.auth import require
 from services.gateway.dependencies import GatewayDep
-from services.gateway.openapi import keyed_docs
-from services.gateway.webhook_examples import json_answer, json_body
+from services.gateway.http import problems
+from services.gateway.openapi.document import keyed_docs
+from services.gateway.openapi.examples import webhooks as webhook_examples
+from services.gateway.openapi.examples.webhooks import json_answer, json_body
 from shared.contracts.scopes import Scope
-from shared.contracts.wire_webhooks import (
+from shared.contracts.wire.webhooks import (
     CreatedWebhook,
     NewWebhook,
     Rotation,
@@ -22,10 +23,10 @@ from shared.contracts.wire_webhooks import (
     WebhookList,
     WebhookSecrets,
 )
-from shared.core.signing_secrets import SecretBox, new_secret
-from shared.db import webhooks
-from shared.db.keys import Principal
 from shared.db.models import WebhookEndpoint
+from shared.db.tenants.keys import Principal
+from shared.db.webhooks import endpoints as webhooks
+from shared.keys.signing_secrets import SecretBox, new_secret
 from shared.present.webhooks import secrets_body, webhook_body
 
 router = APIRouter(tags=["webhooks"])

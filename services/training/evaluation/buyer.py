@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.decisions import GENERATED, REAL, UNCERTAIN, Verdicts
+from services.training.evaluate.decisions import GENERATED, REAL, UNCERTAIN, Verdicts
+from services.training.evaluate.metrics import Labels, Scores, auc
 from services.training.evaluation.intervals import share_interval
-from services.training.metrics import Labels, Scores, auc
 
 # What each verdict is called, by the photo's class.
 _OUTCOMES = {

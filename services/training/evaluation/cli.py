@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 
 from services.training.errors import TrainingError
+from services.training.evaluate.reevaluate import TOLERANCE
 from services.training.evaluation.card import members_card
 from services.training.evaluation.finish import finish_package
 from services.training.evaluation.judging import TierScores
 from services.training.evaluation.photos import PhotoSet
 from services.training.evaluation.run import Places, check_package, evaluate_package
-from services.training.reevaluate import TOLERANCE
 from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.metrics import Labels, Scores
+from services.training.evaluate.metrics import Labels, Scores
 
 NEAREST = 5
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
+from services.training.evaluate.metrics import Labels, Scores, auc
 from services.training.evaluation.judging import TierScores
-from services.training.metrics import Labels, Scores, auc
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.int64]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betaln
 
-from services.training.calibrate import choose_thresholds
 from services.training.config import CalibrationConfig
 from services.training.errors import TrainingError
+from services.training.evaluate.calibrate import choose_thresholds
 
 Counts = NDArray[np.int64]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from services.training.evaluate import headline
+from services.training.evaluate.numbers import headline
 from services.training.evaluation.card import members_card
 from services.training.evaluation.judging import TierScores
 from services.training.evaluation.photos import SOURCE, PhotoSet
 from services.training.evaluation.report import Report
 from services.training.evaluation.tiers import NATIVE_QUALITY
-from services.training.package import CARD_NAME, entry_of
+from services.training.package.write import CARD_NAME, entry_of
 from shared.ml.evaluation_photos import PHOTOS_NAME, EvaluationPhotos, write_photos
 from shared.ml.package import load_package
 from shared.ml.spec import MANIFEST_NAME, ModelManifest

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from services.training.metrics import Labels, binomial_upper_bound
+from services.training.evaluate.metrics import Labels, binomial_upper_bound
 
 Floats = NDArray[np.float64]
 # Takes positions of photos int64 `[M]`, returns float64 `[S]`: one value per statistic.
@@ -49,9 +49,10 @@ def share_interval(
     """Return the two-sided interval of a share by source (Korn and Graubard 1998).
 
     Clopper-Pearson with the number of independent photos that has the variance seen between
-    sources, and Student's t for their small number, as the bound in `services.training.calibrate`;
-    here every photo counts once, as in the share that it stands beside. Without a difference
-    between sources it is Clopper-Pearson over photos. `hits` is bool `[N]`, N at least 1.
+    sources, and Student's t for their small number, as the bound in
+    `services.training.evaluate.calibrate`; here every photo counts once, as in the share that it
+    stands beside. Without a difference between sources it is Clopper-Pearson over photos. `hits`
+    is bool `[N]`, N at least 1.
     """
     rate = float(hits.mean())
     independent = _independent_photos(hits, sources, confidence)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.evaluate.scoring import Asks
 from services.training.eyes.store import Item
-from services.training.scoring import Asks
 from shared.ml.errors import UnreadableImage
-from shared.ml.header import read_header
+from shared.ml.formats.header import read_header
 from shared.ml.preprocess import UInt8Array, preprocess, stack
 from shared.ml.recheck import reencode
 from shared.ml.spec import PreprocessSpec, StackSpec

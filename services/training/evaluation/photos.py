@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.data import read_lines
-from services.training.dataset.exclusions import EXCLUSIONS, without_excluded
+from services.training.data.exclusions import EXCLUSIONS, without_excluded
+from services.training.data.photos import read_lines
 from services.training.errors import TrainingError
 from services.training.eyes.store import Item, choose_items
 

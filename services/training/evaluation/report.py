@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.decisions import Rule
-from services.training.evaluation.buyer import buyers_table, by_kind
-from services.training.evaluation.content import content_matched
-from services.training.evaluation.control import FileFacts, control_numbers
-from services.training.evaluation.intervals import by_source_interval
-from services.training.evaluation.judging import TierScores
-from services.training.evaluation.photos import CAP, GENERATOR, SOURCE, PhotoSet, fingerprint
-from services.training.evaluation.tiers import HEADLINE
-from services.training.metrics import (
+from services.training.evaluate.decisions import Rule
+from services.training.evaluate.metrics import (
     Labels,
     auc,
     decision_metrics,
@@ -23,7 +16,14 @@ from services.training.metrics import (
     expected_calibration_error,
     recall_at_fpr,
 )
-from services.training.stability import stability
+from services.training.evaluate.stability import stability
+from services.training.evaluation.buyer import buyers_table, by_kind
+from services.training.evaluation.content import content_matched
+from services.training.evaluation.control import FileFacts, control_numbers
+from services.training.evaluation.intervals import by_source_interval
+from services.training.evaluation.judging import TierScores
+from services.training.evaluation.photos import CAP, GENERATOR, SOURCE, PhotoSet, fingerprint
+from services.training.evaluation.tiers import HEADLINE
 
 Report = dict[str, Any]
 Say = Callable[[str], None]

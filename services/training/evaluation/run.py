@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from services.training.data import Row
-from services.training.decisions import Rule, rules_of
-from services.training.evaluate import Evaluation, Judged
+from services.training.data.photos import Row
+from services.training.evaluate.decisions import Rule, rules_of
+from services.training.evaluate.numbers import Evaluation, Judged
+from services.training.evaluate.peers import compare, read_scores
+from services.training.evaluate.reevaluate import TOLERANCE, differences
+from services.training.evaluate.tiers import TIERS as STORED_TIERS
 from services.training.evaluation.judging import Cache, Prepare, Say, TierScores, judge
 from services.training.evaluation.photos import (
     PhotoSet,
@@ -28,9 +31,6 @@ from services.training.evaluation.report import (
 )
 from services.training.evaluation.scorers import digest_of, scorer_of
 from services.training.evaluation.tiers import HEADLINE, STEADY, TIERS
-from services.training.peers import compare, read_scores
-from services.training.reevaluate import TOLERANCE, differences
-from services.training.tiers import TIERS as STORED_TIERS
 from shared.ml.package import ModelPackage, load_package
 from shared.ml.preprocess import upright
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from services.training.card_tables import table
 from services.training.evaluation.buyer import of_hundred, sentence
 from services.training.evaluation.photos import GENERATOR, KNOWN, SOURCE
 from services.training.evaluation.report import Report
 from services.training.evaluation.tiers import HEADLINE, WORDS
+from services.training.package.card_tables import table
 from shared.ml.spec import ModelManifest
 
 TITLES = {

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.embedding import DIM, whitening
 from services.training.eyes.fold import TilesHead
 from services.training.eyes.fusion import DEFAULT_BUDGET, Operating
 from services.training.eyes.tile_features import LITE_NORMALIZATION
 from services.training.eyes.tokens import CLIP_NORMALIZATION
 from services.training.eyes.tune import UpperBlocks
-from services.training.package import entry_of
+from services.training.package.embedding import DIM, whitening
+from services.training.package.write import entry_of
 from shared.ml.members.tiles_graph import STAGES
 from shared.ml.members.weights import Floats, State, halved, quantised, write_state
 from shared.ml.package import sha256_file

@@ -10,7 +10,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from services.training.dataset.settings import DatasetSettings
+from services.training.data.settings import DatasetSettings
 from services.training.errors import TrainingError
 from services.training.eyes.config import EyesConfig, load_eyes_config
 from services.training.eyes.run import (

@@ -12,7 +12,7 @@ from services.training.eyes.head import Head, fit_head
 from services.training.eyes.sampling import draw_weights
 from services.training.eyes.tune import TuneConfig, UpperBlocks, score, tune
 from services.training.eyes.workspace import Standard, Workspace, standard_of
-from services.training.fit import device_of
+from services.training.fit.training import device_of
 from shared.ml.members.view_torch import ViewNetwork
 from shared.ml.members.weights import Floats
 

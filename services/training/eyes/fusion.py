@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from services.training.calibrate import choose_thresholds, fit_platt, group_weights
 from services.training.config import CalibrationConfig
-from services.training.decisions import logit_at, probabilities
-from services.training.metrics import auc, even_class_weights, expected_calibration_error
+from services.training.evaluate.calibrate import choose_thresholds, fit_platt, group_weights
+from services.training.evaluate.decisions import logit_at, probabilities
+from services.training.evaluate.metrics import auc, even_class_weights, expected_calibration_error
 from shared.ml.spec import Calibration, Cascade, OperatingPoint, Thresholds
 
 Scores = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from services.training.calibrate import group_weights
+from services.training.evaluate.calibrate import group_weights
 
 # Regularisation of thousands of standardised features by a few thousand photos, chosen on folds.
 C = 3e-4

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from services.training.config import CalibrationConfig
-from services.training.decisions import probabilities
 from services.training.errors import TrainingError
+from services.training.evaluate.decisions import probabilities
+from services.training.evaluate.metrics import auc, recall_at_fpr
 from services.training.evaluation.coverage import bound_coverage
 from services.training.eyes.assemble import (
     Parts,
@@ -32,9 +33,8 @@ from services.training.eyes.head import Head
 from services.training.eyes.sampling import folds
 from services.training.eyes.tune import UpperBlocks, score
 from services.training.eyes.workspace import Workspace, write_json
-from services.training.fit import device_of
-from services.training.metrics import auc, recall_at_fpr
-from services.training.package import git_revision
+from services.training.fit.training import device_of
+from services.training.package.write import git_revision
 from shared.ml.members.trunks import TrunkStore
 from shared.ml.members.view_torch import ViewNetwork
 from shared.ml.members.weights import Floats, State, dequantised, halved

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.calibrate import group_weights
-from services.training.content import balanced, clustered
+from services.training.data.content import balanced, clustered
+from services.training.evaluate.calibrate import group_weights
 
 # Groups of like content, by the trunk's last class token.
 CONTENT_GROUPS = 24

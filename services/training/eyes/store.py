@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.dataset.exclusions import without_excluded
+from services.training.data.exclusions import without_excluded
 from services.training.errors import TrainingError
 from services.training.eyes.degrade import degraded, kept
 from shared.ml.preprocess import stack, upright

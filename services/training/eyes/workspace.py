@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.dataset.exclusions import read_exclusions
+from services.training.data.exclusions import read_exclusions
 from services.training.errors import TrainingError
 from services.training.eyes.sampling import Columns, read_columns
 from services.training.eyes.store import DONE, ROWS, STACKS

@@ -9,7 +9,7 @@ from services.training.errors import TrainingError
 from services.training.eyes.run import Eyes, package, run_fold
 from services.training.eyes.sampling import Columns
 from services.training.eyes.workspace import open_workspace
-from services.training.fit import device_of
+from services.training.fit.training import device_of
 from services.training.public.config import PublicConfig
 from services.training.public.fill import CURSOR, Cursor, Say
 from services.training.public.frozen import (

@@ -9,10 +9,10 @@ from shared.db.models.drift import (
     DriftRun,
     DriftState,
 )
+from shared.db.models.feedback import Feedback
 from shared.db.models.heatmaps import Heatmap
 from shared.db.models.jobs import Image, Job, JobEvent, Verdict
 from shared.db.models.queue import IdempotencyKey, OutboxMessage
-from shared.db.models.reviews import Feedback
 from shared.db.models.tenants import ApiKey, Tenant
 from shared.db.models.webhooks import (
     WebhookAttempt,

@@ -52,7 +52,7 @@ class DriftReferenceRequest(Base):
 
 
 class DriftReference(Base):
-    """Frozen statistics of one model version; see `shared.db.drift_references.in_use`."""
+    """Frozen statistics of one model version; see `shared.db.drift.references.in_use`."""
 
     __tablename__ = "drift_references"
     __table_args__ = (
@@ -76,7 +76,7 @@ class DriftReference(Base):
     window_start: Mapped[datetime | None]
     window_end: Mapped[datetime | None]
     photos: Mapped[int]
-    # Bin edges, calibration and the counts of each segment; see shared.db.drift_counts.
+    # Bin edges, calibration and the counts of each segment; see shared.db.drift.counts.
     payload: Mapped[dict[str, Any]]
     # A sample of embeddings, little-endian float32 [N, dim], and each one's segments (in payload).
     embeddings: Mapped[bytes | None]

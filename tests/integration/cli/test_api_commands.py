@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from shared.contracts.scopes import Scope
-from shared.db import jobs, keys
 from shared.db.engine import make_engine, make_session_factory
+from shared.db.jobs import rows as jobs
+from shared.db.tenants import keys
 from tests.support.photos import jpeg
 from tests.support.receiver import Answer
 

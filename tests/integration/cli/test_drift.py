@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from shared.contracts.drift import SIMULATION
-from shared.db.bootstrap import LOCAL_TENANT
 from shared.db.engine import make_engine, make_session_factory
-from shared.db.keys import get_or_create_tenant
+from shared.db.tenants.bootstrap import LOCAL_TENANT
+from shared.db.tenants.keys import get_or_create_tenant
 from tests.support.drift import MODEL, store_check
 from tests.support.servers import drop, provide
 from tests.support.system import System

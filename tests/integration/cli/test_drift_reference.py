@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.core.settings import REPOSITORY_ROOT
-from shared.db.drift_synthetic import SyntheticPhoto, insert_synthetic
+from shared.db.drift.synthetic import SyntheticPhoto, insert_synthetic
 from shared.db.engine import make_engine, make_session_factory
-from shared.db.keys import get_or_create_tenant
+from shared.db.tenants.keys import get_or_create_tenant
 from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import calibrated_probability

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli.keys import app as keys_app
 from services.cli.tenants import app as tenants_app
 from shared.contracts.scopes import Scope
-from shared.db.keys import authenticate
+from shared.db.tenants.keys import authenticate
 
 Run = Callable[..., Result]
 

@@ -10,11 +10,12 @@ from sqlalchemy import select, text
 from shared.contracts.errors import ImageErrorCode
 from shared.contracts.events import EventType
 from shared.contracts.tasks import CHANNEL_WEBHOOK_DUE
-from shared.db import jobs, keys
 from shared.db.engine import SessionFactory
-from shared.db.events import NewEvent, emit, emit_many
 from shared.db.invariants import check_invariants
+from shared.db.jobs import rows as jobs
 from shared.db.models import Job, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from shared.db.tenants import keys
+from shared.db.webhooks.events import NewEvent, emit, emit_many
 
 
 @pytest.fixture

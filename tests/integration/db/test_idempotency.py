@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from shared.core.ids import new_id
-from shared.db import idempotency, keys
-from shared.db.idempotency import KeptRequest
+from shared.db.queue import idempotency
+from shared.db.queue.idempotency import KeptRequest
+from shared.db.tenants import keys
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from shared.contracts.scopes import Scope
-from shared.db import keys
 from shared.db.engine import SessionFactory
+from shared.db.tenants import keys
 
 
 @pytest.fixture

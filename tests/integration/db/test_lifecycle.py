@@ -11,10 +11,13 @@ from shared.contracts.errors import ImageErrorCode
 from shared.contracts.scopes import Scope
 from shared.contracts.states import Label
 from shared.core.ids import new_id
-from shared.db import jobs, keys, leases, outbox, rescue
 from shared.db.engine import SessionFactory
 from shared.db.invariants import check_invariants
-from shared.db.results import Failed, Judged, cancel_jobs, settle
+from shared.db.jobs import leases, rescue
+from shared.db.jobs import rows as jobs
+from shared.db.jobs.results import Failed, Judged, cancel_jobs, settle
+from shared.db.queue import outbox
+from shared.db.tenants import keys
 
 
 @pytest.fixture

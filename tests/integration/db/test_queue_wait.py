@@ -7,11 +7,13 @@ from sqlalchemy import text
 
 from shared.contracts.catalogs import CatalogFormat
 from shared.contracts.states import JobKind, Label
-from shared.db import jobs, keys, leases
-from shared.db.catalogs import NewCatalog, insert_catalog
+from shared.db.catalogs.rows import NewCatalog, insert_catalog
 from shared.db.engine import SessionFactory
-from shared.db.queue_wait import WINDOW_SECONDS, QueueWait, queue_wait
-from shared.db.results import Judged, settle
+from shared.db.jobs import leases
+from shared.db.jobs import rows as jobs
+from shared.db.jobs.results import Judged, settle
+from shared.db.queue.wait import WINDOW_SECONDS, QueueWait, queue_wait
+from shared.db.tenants import keys
 
 
 @pytest.fixture

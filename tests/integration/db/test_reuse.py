@@ -8,9 +8,11 @@ from sqlalchemy import text
 
 from shared.contracts.states import Label
 from shared.core.ids import new_id
-from shared.db import jobs, keys, leases
-from shared.db.results import Judged, settle
-from shared.db.reuse import Basis, find_standing
+from shared.db.jobs import leases
+from shared.db.jobs import rows as jobs
+from shared.db.jobs.results import Judged, settle
+from shared.db.jobs.reuse import Basis, find_standing
+from shared.db.tenants import keys
 
 SETTINGS = {"thresholds": {"ai_above": 0.97, "real_below": 0.1}, "package_sha256": None}
 BASIS = Basis("m1", SETTINGS)

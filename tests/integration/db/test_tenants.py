@@ -7,9 +7,10 @@ from sqlalchemy import text
 
 from shared.contracts.catalogs import CatalogFormat
 from shared.contracts.states import JobKind
-from shared.db import keys, tenants
 from shared.db.engine import SessionFactory
 from shared.db.models import Catalog, Image, Job
+from shared.db.tenants import keys
+from shared.db.tenants import limits as tenants
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from services.drift.study.scores import read_scores
 from services.drift.study.traffic import Marketplace, Photos, Shift, make_marketplace
 from services.drift.study.windows_of import as_rows
 from shared.core.settings import REPOSITORY_ROOT
-from shared.db.drift_synthetic import insert_synthetic
+from shared.db.drift.synthetic import insert_synthetic
 from shared.db.models import Tenant
 
 ORDINARY = Shift()

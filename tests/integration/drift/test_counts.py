@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from services.drift.counts import build_cube
-from services.drift.reference import freeze, thaw
+from services.drift.analysis.counts import build_cube
+from services.drift.reference.frozen import freeze, thaw
 from services.drift.study.traffic import CATEGORIES, moment
 from services.drift.study.windows_of import make_cube
 from shared.contracts.drift import Dimension
-from shared.db.drift_counts import (
+from shared.db.drift.counts import (
     Binning,
     Calibration,
     Span,
@@ -18,8 +18,8 @@ from shared.db.drift_counts import (
     find_categories,
     find_edges,
 )
-from shared.db.drift_references import store_reference
-from shared.db.drift_samples import find_examples, sample_embeddings, sample_tenants
+from shared.db.drift.references import store_reference
+from shared.db.drift.samples import find_examples, sample_embeddings, sample_tenants
 
 
 def same(ours, expected):

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from services.drift.publish import publish
-from services.drift.rounds import Rounds
+from services.drift.run.publish import publish
+from services.drift.run.rounds import Rounds
 from services.drift.study.traffic import Shift, moment
 from shared.contracts.drift import Cause, ReferenceChoice, ReferenceSource, Severity
 from shared.core.settings import REPOSITORY_ROOT
 from shared.db import models
-from shared.db.drift_requests import NewRequest, add_request, list_references
-from shared.db.drift_synthetic import SyntheticPhoto, insert_synthetic
-from shared.db.keys import get_or_create_tenant
+from shared.db.drift.requests import NewRequest, add_request, list_references
+from shared.db.drift.synthetic import SyntheticPhoto, insert_synthetic
+from shared.db.tenants.keys import get_or_create_tenant
 from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package
 from shared.ml.postprocess import judge

@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select, text
 from sqlalchemy.orm import defer
 
-from services.drift.publish import publish
-from services.drift.rounds import Rounds
+from services.drift.run.publish import publish
+from services.drift.run.rounds import Rounds
 from services.drift.study.traffic import Shift, moment
 from shared.contracts.drift import Cause, DriftReport, Severity
 from shared.contracts.events import EventType

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.drift.counts import build_cube
+from services.drift.analysis.counts import build_cube
 from services.drift.study.traffic import CATEGORIES, moment
 from shared.contracts.drift import SIMULATION
 from shared.core.ids import new_id
-from shared.db.drift_counts import (
+from shared.db.drift.counts import (
     Binning,
     Calibration,
     Span,
@@ -17,9 +17,9 @@ from shared.db.drift_counts import (
     find_categories,
     find_edges,
 )
-from shared.db.drift_runs import first_unchecked, photos_by_slot
-from shared.db.drift_samples import find_examples, sample_embeddings
-from shared.db.drift_synthetic import SyntheticPhoto, insert_synthetic
+from shared.db.drift.runs import first_unchecked, photos_by_slot
+from shared.db.drift.samples import find_examples, sample_embeddings
+from shared.db.drift.synthetic import SyntheticPhoto, insert_synthetic
 from shared.db.models import Tenant
 
 START, END = moment(0), moment(2)

@@ -14,13 +14,13 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from services.gateway import openapi
 from services.gateway.app import create_app
-from services.gateway.protocol import GuardedHttpProtocol
+from services.gateway.http.protocol import GuardedHttpProtocol
+from services.gateway.openapi import document as openapi
 from services.gateway.settings import GatewaySettings
 from shared.contracts.scopes import Scope
 from shared.db.engine import make_engine, make_session_factory
-from shared.db.keys import create_key, get_or_create_tenant
+from shared.db.tenants.keys import create_key, get_or_create_tenant
 from tests.support.servers import WEBHOOK_KEY, Servers, drop, provide
 
 # Small, so that tests reach them fast.

@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.states import Label
-from shared.db import leases, results
 from shared.db.engine import SessionFactory
+from shared.db.jobs import leases, results
 
 MODEL = "b0-test.1"
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared.contracts.scopes import Scope
-from shared.db.keys import list_keys, revoke_key
+from shared.db.tenants.keys import list_keys, revoke_key
 from tests.integration.gateway.helpers import count, image_files, slug
 from tests.support.photos import jpeg
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from shared.contracts.scopes import Scope
 from shared.contracts.states import Label
-from shared.db import leases, results
+from shared.db.jobs import leases, results
 from tests.integration.gateway.helpers import MODEL, image_files, judge, slug
 from tests.support.photos import jpeg
 

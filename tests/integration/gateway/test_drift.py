@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from shared.contracts.scopes import Scope
-from shared.db import drift_reading as reading
-from shared.db.keys import get_or_create_tenant
+from shared.db.drift import reading
+from shared.db.tenants.keys import get_or_create_tenant
 from tests.integration.gateway.helpers import image_files, judge, slug
 from tests.support.drift import MODEL, report_body, store_check
 from tests.support.photos import smallest_sample

@@ -12,7 +12,7 @@ from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
 
 from shared.contracts.scopes import Scope
-from shared.db.keys import get_or_create_tenant
+from shared.db.tenants.keys import get_or_create_tenant
 from tests.integration.gateway.conftest import run_gateway
 from tests.integration.gateway.helpers import image_files, judge
 from tests.support.drift import store_check

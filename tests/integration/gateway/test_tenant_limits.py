@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from shared.contracts.scopes import Scope
-from shared.db.tenants import set_limits
+from shared.db.tenants.limits import set_limits
 from tests.integration.gateway.helpers import count, image_files, judge, slug
 from tests.support.listeners import listening
 from tests.support.photos import jpeg

@@ -9,9 +9,9 @@ from standardwebhooks import Webhook
 
 from shared.contracts.events import EventType
 from shared.contracts.scopes import Scope
-from shared.db import deliveries
-from shared.db.events import emit
-from shared.db.keys import get_or_create_tenant
+from shared.db.tenants.keys import get_or_create_tenant
+from shared.db.webhooks import deliveries
+from shared.db.webhooks.events import emit
 from tests.integration.gateway.helpers import RawConnection, slug
 
 URL = "https://shop.example/hooks"

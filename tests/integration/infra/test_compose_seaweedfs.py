@@ -14,8 +14,8 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error
 
-from infra.local.binaries import weed
-from infra.local.state import GRPC_OFFSET, State, assign_ports
+from infra.local.directory.state import GRPC_OFFSET, State, assign_ports
+from infra.local.servers.binaries import weed
 from tests.support.containers import DOCKERFILE, read_compose
 
 SERVICES: dict[str, dict[str, Any]] = read_compose(DOCKERFILE.parent / "compose.seaweedfs.yml")[

@@ -7,8 +7,8 @@ from pathlib import Path
 import urllib3
 
 from infra.local import ExternalServers, Stack
-from infra.local.http_check import answers
-from infra.local.program import SERVICE_PRIORITY, Program
+from infra.local.processes.http_check import answers
+from infra.local.processes.program import SERVICE_PRIORITY, Program
 from infra.local.service import Service
 
 MakeStack = Callable[..., Stack]

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local import LocalStackError, Stack
 from infra.local.errors import AlreadyRunningError, StartError
-from infra.local.program import SERVICE_PRIORITY, Program
+from infra.local.processes.program import SERVICE_PRIORITY, Program
 from infra.local.servers.privileges import PostgresUser
 from infra.local.service import Service
 from tests.integration.infra.processes import processes_of

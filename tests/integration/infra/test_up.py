@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.local import client_env
-from infra.local.layout import Layout
+from infra.local.directory import client_env
+from infra.local.directory.layout import Layout
 from tests.integration.infra.processes import processes_of
 from tests.support.processes import free_port
 

@@ -218,7 +218,7 @@ def test_another_tenant_sees_no_catalog(system, photo_server):
     catalog = submit(system, "shop.csv", data)
     from shared.contracts.scopes import Scope
     from shared.db.engine import make_engine, make_session_factory
-    from shared.db.keys import create_key, get_or_create_tenant
+    from shared.db.tenants.keys import create_key, get_or_create_tenant
 
     engine = make_engine(system.servers.database_url, 1)
     with make_session_factory(engine).begin() as session:

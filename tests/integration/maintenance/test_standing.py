@@ -15,11 +15,12 @@ from services.maintenance.tasks import _guarded
 from shared.contracts.states import JobKind, Label
 from shared.core.errors import QueueUnavailable
 from shared.core.ids import new_id
-from shared.db import feedback, keys
 from shared.db.engine import SessionFactory
+from shared.db.images import feedback
 from shared.db.invariants import QueueState, queue_state, stuck_images
-from shared.db.jobs import NewImage, NewJob, insert_job
+from shared.db.jobs.rows import NewImage, NewJob, insert_job
 from shared.db.models import Catalog, Verdict
+from shared.db.tenants import keys
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from tests.support.processes import wait_until

@@ -10,8 +10,9 @@ from services.maintenance.sweeps import Sweeps
 from services.maintenance.tasks import schedule
 from shared.contracts.tasks import CHECK_INVARIANTS
 from shared.core.ids import new_id
-from shared.db import idempotency, keys
 from shared.db.engine import SessionFactory
+from shared.db.queue import idempotency
+from shared.db.tenants import keys
 from shared.queue.app import make_celery
 from shared.queue.broker import Broker
 from tests.support.servers import Servers

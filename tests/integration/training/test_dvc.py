@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.training.dataset.sample import SampleSpec, write_sample
+from services.training.data.sample import SampleSpec, write_sample
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.package import load_package
 

@@ -12,11 +12,11 @@ from sqlalchemy import text
 from services.webhooks.settings import DispatcherSettings
 from services.webhooks.wiring import running
 from shared.contracts.events import EventType
-from shared.core.signing_secrets import SecretBox, new_secret
 from shared.db.engine import SessionFactory
-from shared.db.events import emit
-from shared.db.keys import get_or_create_tenant
-from shared.db.webhooks import create_endpoint
+from shared.db.tenants.keys import get_or_create_tenant
+from shared.db.webhooks.endpoints import create_endpoint
+from shared.db.webhooks.events import emit
+from shared.keys.signing_secrets import SecretBox, new_secret
 from tests.support.processes import wait_until
 from tests.support.receiver import Receiver
 from tests.support.servers import WEBHOOK_KEY, Servers

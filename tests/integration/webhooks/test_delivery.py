@@ -8,9 +8,12 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from shared.contracts.errors import ImageErrorCode
 from shared.contracts.events import EndpointStatus
-from shared.core.signing_secrets import new_secret
-from shared.db import deliveries, jobs, results, webhooks
+from shared.db.jobs import results
+from shared.db.jobs import rows as jobs
 from shared.db.models import Job
+from shared.db.webhooks import deliveries
+from shared.db.webhooks import endpoints as webhooks
+from shared.keys.signing_secrets import new_secret
 from tests.support.processes import wait_until
 from tests.support.receiver import Answer
 

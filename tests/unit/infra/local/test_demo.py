@@ -8,7 +8,7 @@ from rich.console import Console
 
 from infra.local.demo import Outcome, Sample, read_samples, render, tally
 from infra.local.errors import LocalStackError
-from shared.contracts.wire import Verdict
+from shared.contracts.wire.jobs import Verdict
 
 
 def _outcome(truth: str, label: str | None) -> Outcome:

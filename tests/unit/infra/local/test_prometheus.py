@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from infra.local.layout import Layout
+from infra.local.directory.layout import Layout
 from infra.local.prometheus import render, store, targets
 from infra.local.services import ServiceEnvironment, ServicePorts, build_services
 from tests.support.prometheus import PROMETHEUS, tool

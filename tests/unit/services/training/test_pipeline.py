@@ -8,17 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from services.training.data import read_manifest
-from services.training.decisions import UNCERTAIN, rules_of
-from services.training.embed import embed_package
+from services.training.data.photos import read_manifest
 from services.training.errors import TrainingError
-from services.training.evaluate import headline
-from services.training.export import openvino_predictor
-from services.training.fit import BEST, CHECKPOINT, HISTORY, Fit
-from services.training.metrics import auc
-from services.training.photos import photos_package
+from services.training.evaluate.decisions import UNCERTAIN, rules_of
+from services.training.evaluate.metrics import auc
+from services.training.evaluate.numbers import headline
+from services.training.evaluate.reevaluate import differences, reevaluate
+from services.training.fit.training import BEST, CHECKPOINT, HISTORY, Fit
+from services.training.package.embed import embed_package
+from services.training.package.export import openvino_predictor
+from services.training.package.photos import photos_package
 from services.training.pipeline import package, prepare, train
-from services.training.reevaluate import differences, reevaluate
 from services.training.settings import TrainingSettings
 from shared.ml.evaluation_photos import read_photos
 from shared.ml.package import load_package

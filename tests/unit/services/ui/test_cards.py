@@ -5,7 +5,7 @@ import pytest
 
 from services.ui.cards import Card, banner, counts, grid
 from shared.contracts.states import ImageStatus, JobStatus, Label
-from shared.contracts.wire import (
+from shared.contracts.wire.jobs import (
     ImageError,
     Job,
     JobImage,

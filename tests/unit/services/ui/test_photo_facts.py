@@ -8,8 +8,8 @@ from services.ui import photo_facts
 from services.ui.photo_result import Pictures
 from shared.contracts.errors import ImageErrorCode
 from shared.contracts.states import ImageStatus, Label
-from shared.contracts.wire import ImageError, Review
-from shared.contracts.wire_images import ImageDetail, ImageLinks, JudgedVerdict
+from shared.contracts.wire.images import ImageDetail, ImageLinks, JudgedVerdict
+from shared.contracts.wire.jobs import ImageError, Review
 
 EVIL = '"><script>alert(1)</script>'
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)

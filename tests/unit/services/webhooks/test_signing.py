@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from services.webhooks.signing import signed_headers
-from shared.core.signing_secrets import new_secret
+from shared.keys.signing_secrets import new_secret
 
 
 def test_the_specifications_example():

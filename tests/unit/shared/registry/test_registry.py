@@ -132,7 +132,7 @@ def test_the_champion_before(history, current, previous):
 
 def test_mlflow_is_imported_only_when_the_registry_is_used():
     code = (
-        "import sys, services.worker.bootstrap, services.training.models.cli;"
+        "import sys, services.worker.wiring, services.training.registry.cli;"
         "sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

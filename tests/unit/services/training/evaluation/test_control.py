@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from services.training.evaluate.metrics import auc
 from services.training.evaluation.control import (
     LIMIT,
     FileFacts,
@@ -8,7 +9,6 @@ from services.training.evaluation.control import (
     control_scores,
     matched_subset,
 )
-from services.training.metrics import auc
 
 N = 480
 

@@ -6,11 +6,11 @@ from scipy.stats import beta
 
 from services.training.config import CalibrationConfig
 from services.training.errors import TrainingError
+from services.training.evaluate.metrics import auc
 from services.training.evaluation.buyer import buyers_table, by_kind, of_hundred, sentence
 from services.training.evaluation.content import content_matched
 from services.training.evaluation.coverage import bound_coverage, fit_beta_binomial
 from services.training.evaluation.intervals import by_source_interval, share_interval
-from services.training.metrics import auc
 
 LABELS = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0])
 VERDICTS = np.array([1, 1, -1, 0, 1, -1, -1, -1, 0], dtype=np.int8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.training.decisions import rules_of
+from services.training.evaluate.decisions import rules_of
 from services.training.evaluation.card import members_card
 from services.training.evaluation.judging import Cache, PhotoScores, judge
 from services.training.evaluation.photos import GENERATOR, KNOWN, SOURCE, PhotoSet

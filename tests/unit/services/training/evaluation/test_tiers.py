@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from services.training.evaluation.tiers import HEADLINE, STEADY, TIERS, WORDS
-from shared.ml.encoder_quality import encoder_quality
+from shared.ml.formats.encoder_quality import encoder_quality
 from shared.ml.preprocess import upright
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.training.config import CalibrationConfig
-from services.training.decisions import by_thresholds, probabilities
+from services.training.evaluate.decisions import by_thresholds, probabilities
 from services.training.eyes.fusion import BUDGETS, Judged, fit_fusion, operate
 
 CONFIG = CalibrationConfig()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from services.training.evaluate.metrics import auc
 from services.training.eyes.head import fit_head
 from services.training.eyes.sampling import Columns, draw_weights, folds
-from services.training.metrics import auc
 
 
 def columns(labels, repositories):

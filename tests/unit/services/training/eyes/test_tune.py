@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from services.training.evaluate.metrics import auc
 from services.training.eyes.head import Head
 from services.training.eyes.tune import TuneConfig, UpperBlocks, _batch, _schedule, score, tune
-from services.training.metrics import auc
 from shared.ml.members.view_torch import ViewNetwork
 from tests.support.eyes import BLOCKS, PATCHES, TRUNK_BLOCKS, WIDTH, tiny_view
 

@@ -1,0 +1,1 @@
+"""Programs under supervisor: started, watched, controlled, ended."""

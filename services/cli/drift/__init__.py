@@ -1,0 +1,1 @@
+"""`detector drift`: whether predictions have shifted, why, and a rehearsal of it."""

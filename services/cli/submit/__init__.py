@@ -1,0 +1,1 @@
+"""`detector submit`: photos in, verdicts out."""

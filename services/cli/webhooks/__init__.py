@@ -1,0 +1,1 @@
+"""`detector webhooks`: receivers of events, and what became of their deliveries."""

@@ -1,0 +1,1 @@
+"""What stored predictions are compared with: frozen once, on request."""

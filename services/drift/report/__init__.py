@@ -1,0 +1,1 @@
+"""What a shift means: its cause, its severity, its plots, the event that tells of it."""

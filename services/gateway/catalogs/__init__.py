@@ -1,0 +1,1 @@
+"""Catalogs at the gateway: what is asked for, its acceptance, its results as files."""

@@ -1,0 +1,1 @@
+"""What every request meets: protocol, upload guard, context, problems, responses, pages, health."""

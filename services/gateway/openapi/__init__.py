@@ -1,0 +1,1 @@
+"""The OpenAPI document: how it is put together, and the examples in it."""

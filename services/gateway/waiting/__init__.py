@@ -1,0 +1,1 @@
+"""Who waits for what: finished jobs, heatmaps, the queue."""

@@ -1,0 +1,1 @@
+"""Where photos come from: git directories, published packages, single downloads, originals."""

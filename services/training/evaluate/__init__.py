@@ -1,0 +1,1 @@
+"""Scores to numbers: metrics, calibration, tiers, stability, comparisons."""

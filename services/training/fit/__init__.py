@@ -1,0 +1,1 @@
+"""Fine-tuning: augmented rounds, the optimiser, the probe that it starts from."""

@@ -1,0 +1,1 @@
+"""Evidence bundles checked offline: `detector evidence`."""

@@ -1,0 +1,1 @@
+"""From stored bytes to a verdict: pipeline, batches, the model that serves, engines."""

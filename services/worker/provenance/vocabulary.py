@@ -1,0 +1,69 @@
+"""The words that metadata speaks: IPTC's digital source types and the names of generators.
+
+Source types: https://cv.iptc.org/newscodes/digitalsourcetype/ (IPTC NewsCodes, read 2026-11).
+"""
+
+import re
+
+from services.worker.provenance.findings import Says
+
+# Types that are absent say nothing about generators: artwork, screenshots, human edits.
+_SOURCE_TYPES = {
+    "trainedAlgorithmicMedia": Says.AI_GENERATED,
+    "compositeWithTrainedAlgorithmicMedia": Says.AI_EDITED,
+    "compositeSynthetic": Says.AI_EDITED,
+    "digitalCapture": Says.CAMERA,
+    "computationalCapture": Says.CAMERA,
+    "negativeFilm": Says.CAMERA,
+    "positiveFilm": Says.CAMERA,
+}
+
+# Names as generators and their front ends write them. Each must be unmistakable: a camera or an
+# editor that merely contains such a word must not match.
+_GENERATORS = {
+    "Adobe Firefly": r"\b(adobe )?firefly\b",
+    "AUTOMATIC1111": r"\b(automatic1111|stable-diffusion-webui)\b",
+    "Bing Image Creator": r"\b(bing image creator|microsoft designer)\b",
+    "ChatGPT": r"\b(chatgpt|gpt-image|gpt-4o)\b",
+    "ComfyUI": r"\bcomfyui\b",
+    "DALL·E": r"\bdall[·\-. ]?e\b",
+    "Draw Things": r"\bdraw things\b",
+    "Easy Diffusion": r"\beasy diffusion\b",
+    "Flux": r"\b(flux\.[12]|black forest labs)",
+    "Fooocus": r"\bfooocus\b",
+    "Google AI": r"\b(google (generative )?ai|google imagen|imagen [34]|nano banana|gemini)\b",
+    "Grok": r"\bgrok (imagine|image)|\bxai grok\b",
+    "Ideogram": r"\bideogram(\.ai)?\b",
+    "InvokeAI": r"\binvoke ?ai\b",
+    "Jimeng": r"\b(jimeng|dreamina|seedream)\b",
+    "Krea": r"\bkrea\.?ai\b",
+    "Leonardo.Ai": r"\bleonardo\.?ai\b",
+    "Meta AI": r"\b(meta ai|imagined with ai)\b",
+    "Midjourney": r"\bmidjourney\b",
+    "NovelAI": r"\bnovelai\b",
+    "OpenAI": r"\bopenai\b",
+    "Recraft": r"\brecraft(\.ai)?\b",
+    "Runway": r"\brunway ?ml\b",
+    "Stability AI": r"\b(stability ai|stable ?image|dreamstudio)\b",
+    "Stable Diffusion": r"\bstable[- ]?diffusion\b",
+    "SwarmUI": r"\b(stable)?swarmui\b",
+}
+_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _GENERATORS.items()]
+_PREFIX = re.compile(r"digitalsourcetype/(\w+)", re.IGNORECASE)
+
+
+def source_type(value: str) -> str:
+    """Return the name of a digital source type, given as its IPTC address or bare."""
+    match = _PREFIX.search(value)
+    return match.group(1) if match else value.strip()
+
+
+def source_says(name: str) -> Says:
+    """Return what the digital source type `name` says."""
+    return _SOURCE_TYPES.get(name, Says.NOTHING)
+
+
+def generator_in(text: str) -> str | None:
+    """Return the name of the image generator that `text` names, if any."""
+    head = text[:1000]
+    return next((name for name, pattern in _PATTERNS if pattern.search(head)), None)

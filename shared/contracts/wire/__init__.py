@@ -1,0 +1,1 @@
+"""JSON bodies of the API, by noun. JSON is snake_case."""

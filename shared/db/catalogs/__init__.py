@@ -1,0 +1,1 @@
+"""Bulk catalogs: as their tenants see them, and as they are read."""

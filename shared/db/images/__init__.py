@@ -1,0 +1,1 @@
+"""Single photos: their facts, reviewers' labels, heatmaps."""

@@ -1,0 +1,1 @@
+"""Jobs and their images: rows, leases, results, and who lost them."""

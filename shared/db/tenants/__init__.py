@@ -1,0 +1,1 @@
+"""Marketplaces: their limits, their API keys, what they have had judged."""

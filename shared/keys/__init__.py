@@ -1,0 +1,1 @@
+"""Secret keys and what is done with them: signatures over evidence, sealed signing secrets."""

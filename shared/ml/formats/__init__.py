@@ -1,0 +1,1 @@
+"""What a file's bytes tell before a pixel is decoded: format, size, compression."""

@@ -1,0 +1,1 @@
+"""Settings that several services share, by noun."""
