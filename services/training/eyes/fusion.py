@@ -3,6 +3,7 @@
 Fitted on out-of-fold logits: weights and calibration on some repositories, thresholds on others.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,9 +13,16 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from services.training.config import CalibrationConfig
+from services.training.errors import TrainingError
 from services.training.evaluate.calibrate import choose_thresholds, fit_platt, group_weights
 from services.training.evaluate.decisions import logit_at, probabilities
-from services.training.evaluate.metrics import auc, even_class_weights, expected_calibration_error
+from services.training.evaluate.metrics import (
+    auc,
+    even_class_weights,
+    expected_calibration_error,
+    recall_at_fpr,
+)
+from services.training.evaluation.coverage import bound_coverage
 from shared.ml.spec import Calibration, Cascade, OperatingPoint, Thresholds
 
 Scores = NDArray[np.float64]
@@ -42,6 +50,15 @@ class Judged:
     def __getitem__(self, chosen: NDArray[np.bool_]) -> "Judged":
         return Judged(
             self.view[chosen], self.tiles[chosen], self.label[chosen], self.repository[chosen]
+        )
+
+    def joined(self, other: "Judged") -> "Judged":
+        """Return the looks of both."""
+        return Judged(
+            *(
+                np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in self.__slots__
+            )
         )
 
 
@@ -208,3 +225,51 @@ def _edges(
         edges[0] if edges[0] > -fusion.view_limit else -_FAR,
         edges[1] if edges[1] < fusion.view_limit else _FAR,
     )
+
+
+def coverage(
+    operating: Operating, judged: Judged, config: CalibrationConfig
+) -> dict[str, Any] | None:
+    """Return how often the bound holds on sources like these; None where nobody is accused."""
+    real = judged.label == 0
+    probability = probabilities(operating.logits(judged), operating.calibration)[real]
+    _, source = np.unique(judged.repository[real], return_inverse=True)
+    loosest = max(operating.points, key=lambda point: point.thresholds.false_accusation_budget)
+    accused = probability >= loosest.thresholds.ai_above
+    try:
+        found = bound_coverage(
+            np.bincount(source, accused).astype(np.int64), np.bincount(source), config
+        )
+    except TrainingError:
+        return None
+    return asdict(found)
+
+
+def carried(operating: Operating, fresh: Judged) -> dict[str, Any]:
+    """Return what the folds' thresholds do on repositories that nothing touched."""
+    logits = operating.logits(fresh)
+    probability = probabilities(logits, operating.calibration)
+    return {
+        "auc": auc(fresh.label, logits),
+        "recall_at_1pct_fpr": recall_at_fpr(fresh.label, logits, 0.01),
+        "real_repositories": len(set(fresh.repository[fresh.label == 0])),
+        "points": [
+            {
+                "budget": point.thresholds.false_accusation_budget,
+                "accused": float(
+                    (probability[fresh.label == 0] >= point.thresholds.ai_above).mean()
+                ),
+                "found": float((probability[fresh.label == 1] >= point.thresholds.ai_above).mean()),
+                "missed": float(
+                    (probability[fresh.label == 1] <= point.thresholds.real_below).mean()
+                ),
+            }
+            for point in operating.points
+        ],
+    }
+
+
+def is_fusing(repositories: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
+    """Say which repositories fusion and calibration are fitted on; another draw than the folds'."""
+    draws = [hashlib.sha256(f"fusing {name}".encode()).digest()[0] / 256 for name in repositories]
+    return np.array(draws) < share

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from services.training.config import CalibrationConfig
 from services.training.errors import TrainingError
-from services.training.evaluate.decisions import probabilities
 from services.training.evaluate.metrics import auc, recall_at_fpr
-from services.training.evaluation.coverage import bound_coverage
 from services.training.eyes.assemble import (
     Parts,
     scaled_head,
@@ -28,7 +25,14 @@ from services.training.eyes.assemble import (
 from services.training.eyes.clip_onnx import read_clip_encoder
 from services.training.eyes.config import EyesConfig
 from services.training.eyes.fold import VIEW, TilesHead, train_tiles, train_view
-from services.training.eyes.fusion import Judged, Operating, operate
+from services.training.eyes.fusion import (
+    Judged,
+    Operating,
+    carried,
+    coverage,
+    is_fusing,
+    operate,
+)
 from services.training.eyes.head import Head
 from services.training.eyes.sampling import folds
 from services.training.eyes.tune import UpperBlocks, score
@@ -261,81 +265,24 @@ def choose_operating(
     out_of_fold = judged_of(
         eyes, {name: np.concatenate([each[name] for each in found]) for name in found[0]}
     )
-    fusing = _is_fusing(out_of_fold.repository, eyes.config.fusing_share)
+    fusing = is_fusing(out_of_fold.repository, eyes.config.fusing_share)
     fresh = judged_of(eyes, untouched)
     looks = eyes.space.tokens.shape[1]
     first = operate(out_of_fold[fusing], out_of_fold[~fusing], eyes.config.calibration, looks)
-    carried = _carried(first, fresh)
-    say(f"carried over to untouched repositories: {carried}")
-    both = _concatenated(out_of_fold[~fusing], fresh)
+    over = carried(first, fresh)
+    say(f"carried over to untouched repositories: {over}")
+    both = out_of_fold[~fusing].joined(fresh)
     chosen = operate(out_of_fold[fusing], both, eyes.config.calibration, looks)
     report = {
         "validation": {
             "out_of_fold": first.numbers,
-            "carried_over": carried,
+            "carried_over": over,
             "chosen": chosen.numbers,
         },
-        "bound_coverage": _coverage(chosen, both, eyes.config.calibration),
+        "bound_coverage": coverage(chosen, both, eyes.config.calibration),
     }
     write_json(eyes.folder / "operating.json", report)
     return chosen, report
-
-
-def _coverage(
-    operating: Operating, judged: Judged, config: CalibrationConfig
-) -> dict[str, Any] | None:
-    """Return how often the bound holds on sources like these; None where nobody is accused."""
-    real = judged.label == 0
-    probability = probabilities(operating.logits(judged), operating.calibration)[real]
-    _, source = np.unique(judged.repository[real], return_inverse=True)
-    loosest = max(operating.points, key=lambda point: point.thresholds.false_accusation_budget)
-    accused = probability >= loosest.thresholds.ai_above
-    try:
-        found = bound_coverage(
-            np.bincount(source, accused).astype(np.int64), np.bincount(source), config
-        )
-    except TrainingError:
-        return None
-    return asdict(found)
-
-
-def _carried(operating: Operating, fresh: Judged) -> dict[str, Any]:
-    """Return what the folds' thresholds do on repositories that nothing touched."""
-    logits = operating.logits(fresh)
-    probability = probabilities(logits, operating.calibration)
-    return {
-        "auc": auc(fresh.label, logits),
-        "recall_at_1pct_fpr": recall_at_fpr(fresh.label, logits, 0.01),
-        "real_repositories": len(set(fresh.repository[fresh.label == 0])),
-        "points": [
-            {
-                "budget": point.thresholds.false_accusation_budget,
-                "accused": float(
-                    (probability[fresh.label == 0] >= point.thresholds.ai_above).mean()
-                ),
-                "found": float((probability[fresh.label == 1] >= point.thresholds.ai_above).mean()),
-                "missed": float(
-                    (probability[fresh.label == 1] <= point.thresholds.real_below).mean()
-                ),
-            }
-            for point in operating.points
-        ],
-    }
-
-
-def _is_fusing(repositories: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
-    """Say which repositories fusion and calibration are fitted on; another draw than the folds'."""
-    draws = [hashlib.sha256(f"fusing {name}".encode()).digest()[0] / 256 for name in repositories]
-    return np.array(draws) < share
-
-
-def _concatenated(a: Judged, b: Judged) -> Judged:
-    return Judged(
-        *(
-            np.concatenate([getattr(a, name), getattr(b, name)])
-            for name in ("view", "tiles", "label", "repository")
-        )
-    )
 
 
 def _summary(eyes: Eyes, found: dict[str, NDArray[Any]]) -> str:
