@@ -31,6 +31,9 @@ class EyesConfig(Section):
     trunk_blocks: int = Field(default=6, ge=1)
     folds: int = Field(default=2, ge=2)
     tune: TuneConfig = TuneConfig()
+    # The package whose trunk is taken, with its embedding: a directory below the repository's root.
+    # Embeddings of releases on one trunk compare, so a new one is fitted only for a new trunk.
+    trunk_of: Path | None = None
     # Whether one more tuning, on the repositories of all folds, joins the mean of weights.
     whole: bool = False
     # Weights of the tiles' stages: a file in DETECTOR_WEIGHTS_DIR.

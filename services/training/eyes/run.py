@@ -39,11 +39,12 @@ from services.training.eyes.tune import UpperBlocks, score
 from services.training.eyes.workspace import Workspace, write_json
 from services.training.fit.training import device_of
 from services.training.package.write import git_revision
+from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.members.trunks import TrunkStore
 from shared.ml.members.view_torch import ViewNetwork
-from shared.ml.members.weights import Floats, State, dequantised, halved
-from shared.ml.package import TRUNKS
-from shared.ml.spec import ModelManifest, TrainingRecord
+from shared.ml.members.weights import Floats, State, dequantised, halved, read_state
+from shared.ml.package import TRUNKS, load_package
+from shared.ml.spec import ModelManifest, TrainingRecord, Trunk
 
 Say = Callable[[str], None]
 # The folder of the tuning on all repositories.
@@ -219,10 +220,7 @@ def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
     say(f"the joined model's logits are scaled by {factor:.3f}")
     view, found = scaled_head(view, factor), found | {"view": found["view"] * factor}
     operating, report = choose_operating(eyes, found, say)
-    classes = np.array(eyes.space.classes[rows, 0], np.float32)
-    trunk = write_trunk(eyes.trunk_state, classes, eyes.config.trunk_blocks, eyes.folder / TRUNKS)
-    # Beside the package, where workers look for it.
-    TrunkStore(output.parent / TRUNKS).put(eyes.folder / TRUNKS / trunk.file.name, trunk.file)
+    trunk = _trunk(eyes, rows, TrunkStore(output.parent / TRUNKS))
     parts = Parts(
         eyes.config.package.name,
         eyes.config.package.version,
@@ -234,6 +232,28 @@ def package(eyes: Eyes, output: Path, say: Say) -> ModelManifest:
         _record(eyes, rows, untouched),
     )
     return write_members(parts, output, report)
+
+
+def _trunk(eyes: Eyes, rows: NDArray[np.int64], store: TrunkStore) -> Trunk:
+    """Put the package's trunk into `store`, where workers look for it; another package's or new.
+
+    Raises TrainingError when the package that is named has another trunk, PackageError when it
+    cannot be read.
+    """
+    if eyes.config.trunk_of is None:
+        classes = np.array(eyes.space.classes[rows, 0], np.float32)
+        folder = eyes.folder / TRUNKS
+        trunk = write_trunk(eyes.trunk_state, classes, eyes.config.trunk_blocks, folder)
+        store.put(folder / trunk.file.name, trunk.file)
+        return trunk
+    found = load_package(REPOSITORY_ROOT / eyes.config.trunk_of)
+    if found.trunk is None or found.manifest.trunk is None:
+        raise TrainingError(f"the package {eyes.config.trunk_of} has no trunk")
+    theirs, ours = read_state(found.trunk), dequantised(eyes.trunk_state)
+    if any(not np.array_equal(ours[key], theirs.get(key, np.empty(0))) for key in ours):
+        raise TrainingError(f"the trunk of the package {eyes.config.trunk_of} has other weights")
+    store.put(found.trunk, found.manifest.trunk.file)
+    return found.manifest.trunk
 
 
 def _judged_once(

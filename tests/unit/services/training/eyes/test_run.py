@@ -263,6 +263,25 @@ def test_a_tuning_on_every_repository_joins_the_mean(eyes, packaged, tmp_path):
     assert not np.array_equal(heads[2], heads[0])
 
 
+def test_a_package_on_another_ones_trunk_keeps_its_embedding(eyes, packaged, tmp_path):
+    """Learned from fewer photos, a trunk of its own would have another projection."""
+    manifest, _ = packaged
+    fewer = replace(
+        eyes, config=eyes.config.model_copy(update={"trunk_of": eyes.config.package.output})
+    )
+    fewer.space.columns.split[:4] = "val"
+    try:
+        again = package(fewer, tmp_path / "package", lambda line: None)
+    finally:
+        fewer.space.columns.split[:4] = "train"
+    assert again.trunk == manifest.trunk
+    assert load_package(tmp_path / "package").trunk.parent == tmp_path / "trunks"
+    other = {key: value.copy() for key, value in eyes.pretrained.items()}
+    other["pos_embed"] += 1
+    with pytest.raises(TrainingError, match="has other weights"):
+        package(replace(fewer, pretrained=other), tmp_path / "other", lambda line: None)
+
+
 def test_a_fold_that_was_not_run_is_named(eyes, tmp_path):
     missing = Eyes(eyes.config, eyes.space, eyes.pretrained, eyes.stages, tmp_path)
     with pytest.raises(TrainingError, match="fold-0 was not run"):
