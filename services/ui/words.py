@@ -40,6 +40,7 @@ WORDS: dict[Label, LabelWords] = {
 _KINDS = {
     "c2pa": "C2PA manifest",
     "digital_source_type": "IPTC digital source type",
+    "aigc_label": "China's AIGC label",
     "generator_parameters": "Generator's parameters",
     "software": "Software",
     "camera": "Camera",

@@ -135,13 +135,29 @@ def test_an_untrusted_parent_makes_the_claim_untrusted(reader, authority):
     [
         (Strength.SIGNED_TRUSTED, {"trusted", "signed", "declared"}),
         (Strength.SIGNED, {"signed", "declared"}),
-        (Strength.DECLARED, {"declared"}),
-        (Strength.BROKEN, {"declared"}),
+        (Strength.BROKEN, set()),
         (Strength.UNREAD, set()),
     ],
 )
-def test_which_statements_decide(strength, rules):
+def test_which_signed_claims_decide(strength, rules):
     found = Finding(Kind.C2PA, Says.AI_GENERATED, strength, "")
+
+    assert {rule for rule in Conclusive if conclusive([found], rule)} == rules
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules"),
+    [
+        (Kind.DIGITAL_SOURCE_TYPE, {"declared"}),
+        (Kind.AIGC_LABEL, {"declared"}),
+        (Kind.GENERATOR_PARAMETERS, {"declared"}),
+        (Kind.SOFTWARE, set()),
+        (Kind.CAMERA, set()),
+        (Kind.PROVENANCE, set()),
+    ],
+)
+def test_which_plain_fields_decide(kind, rules):
+    found = Finding(kind, Says.AI_GENERATED, Strength.DECLARED, "")
 
     assert {rule for rule in Conclusive if conclusive([found], rule)} == rules
 
