@@ -11,8 +11,13 @@ class Conclusive(StrEnum):
 
     TRUSTED = "trusted"  # intact and signed by a trusted signer
     SIGNED = "signed"  # intact and signed by anybody
-    DECLARED = "declared"  # those, and statements in plain fields with a defined vocabulary
+    STATED = "stated"  # those, and statements in plain fields with a defined vocabulary
     NEVER = "never"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Conclusive | None":
+        """Take `declared`, the earlier name, for `stated`."""
+        return cls.STATED if value == "declared" else None
 
 
 # Fields with a defined vocabulary, or that a generator alone writes. Names of programs and people,
@@ -22,7 +27,7 @@ _SIGNED: dict[Conclusive, frozenset[Strength]] = {
     Conclusive.NEVER: frozenset(),
     Conclusive.TRUSTED: frozenset({Strength.SIGNED_TRUSTED}),
     Conclusive.SIGNED: frozenset({Strength.SIGNED_TRUSTED, Strength.SIGNED}),
-    Conclusive.DECLARED: frozenset({Strength.SIGNED_TRUSTED, Strength.SIGNED}),
+    Conclusive.STATED: frozenset({Strength.SIGNED_TRUSTED, Strength.SIGNED}),
 }
 
 
@@ -39,4 +44,4 @@ def _decides(finding: Finding, rule: Conclusive) -> bool:
         return False
     if finding.kind == Kind.C2PA:
         return finding.strength in _SIGNED[rule]
-    return rule == Conclusive.DECLARED and finding.kind in _STATEMENTS
+    return rule == Conclusive.STATED and finding.kind in _STATEMENTS

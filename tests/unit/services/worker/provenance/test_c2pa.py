@@ -133,8 +133,8 @@ def test_an_untrusted_parent_makes_the_claim_untrusted(reader, authority):
 @pytest.mark.parametrize(
     ("strength", "rules"),
     [
-        (Strength.SIGNED_TRUSTED, {"trusted", "signed", "declared"}),
-        (Strength.SIGNED, {"signed", "declared"}),
+        (Strength.SIGNED_TRUSTED, {"trusted", "signed", "stated"}),
+        (Strength.SIGNED, {"signed", "stated"}),
         (Strength.BROKEN, set()),
         (Strength.UNREAD, set()),
     ],
@@ -148,9 +148,9 @@ def test_which_signed_claims_decide(strength, rules):
 @pytest.mark.parametrize(
     ("kind", "rules"),
     [
-        (Kind.DIGITAL_SOURCE_TYPE, {"declared"}),
-        (Kind.AIGC_LABEL, {"declared"}),
-        (Kind.GENERATOR_PARAMETERS, {"declared"}),
+        (Kind.DIGITAL_SOURCE_TYPE, {"stated"}),
+        (Kind.AIGC_LABEL, {"stated"}),
+        (Kind.GENERATOR_PARAMETERS, {"stated"}),
         (Kind.SOFTWARE, set()),
         (Kind.CAMERA, set()),
         (Kind.PROVENANCE, set()),

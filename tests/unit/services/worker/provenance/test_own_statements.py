@@ -23,7 +23,7 @@ LABEL = '{"Label": "1", "ContentProducer": "doubao", "ProduceID": "7"}'
 def decides(data: bytes) -> Finding | None:
     blocks = read_blocks(data)
     assert blocks is not None
-    return conclusive(metadata_findings(blocks), Conclusive.DECLARED)
+    return conclusive(metadata_findings(blocks), Conclusive.STATED)
 
 
 def packet(*descriptions: str) -> bytes:
