@@ -10,6 +10,7 @@ from services.cli.client import AsJson, AsJsonLines, gateway_client, request_of,
 from services.cli.output import (
     LABEL_STYLE,
     LABEL_TEXT,
+    basis_text,
     fail,
     new_app,
     print_models,
@@ -118,13 +119,14 @@ def bundle(
 
 def _print_image(image: "ImageDetail") -> None:
     print_table(
-        ["model", "when", "verdict", "P(AI)", "repeats"],
+        ["model", "when", "verdict", "P(AI)", "basis", "repeats"],
         [
             [
                 (verdict.model_version, ""),
                 (shown(verdict.created_at), "dim"),
                 (LABEL_TEXT[verdict.label.value], LABEL_STYLE[verdict.label.value]),
                 (f"{verdict.probability:.3f}", ""),
+                (basis_text(verdict.basis, verdict.pixels_probability), "dim"),
                 (str(verdict.reused_from or ""), "dim"),
             ]
             for verdict in image.verdicts

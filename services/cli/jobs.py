@@ -7,7 +7,15 @@ from uuid import UUID
 import typer
 
 from services.cli.client import AsJson, AsJsonLines, Limit, Since, Until, gateway_client
-from services.cli.output import LABEL_STYLE, LABEL_TEXT, new_app, print_models, print_table, say
+from services.cli.output import (
+    LABEL_STYLE,
+    LABEL_TEXT,
+    basis_text,
+    new_app,
+    print_models,
+    print_table,
+    say,
+)
 from services.cli.times import parse_moment, shown
 from shared.contracts.states import JobStatus
 
@@ -112,7 +120,7 @@ def _summary_row(job: "JobSummary") -> list[tuple[str, str]]:
 
 def _print_job(job: "Job") -> None:
     print_table(
-        ["photo", "status", "verdict", "P(AI)", "model", "error"],
+        ["photo", "status", "verdict", "P(AI)", "basis", "model", "error"],
         map(_row, job.images),
         right=["P(AI)"],
     )
@@ -130,6 +138,7 @@ def _row(image: "JobImage") -> list[tuple[str, str]]:
         (image.status.value, "dim"),
         (LABEL_TEXT.get(label, "–"), LABEL_STYLE.get(label, "dim")),
         (f"{verdict.probability:.3f}" if verdict else "", ""),
+        (basis_text(verdict.basis, verdict.pixels_probability) if verdict else "", "dim"),
         (verdict.model_version if verdict else "", "dim"),
         (f"{error.code.value}: {error.detail}" if error else "", "red"),
     ]

@@ -15,6 +15,13 @@ LABEL_STYLE = {"real": "green", "ai_generated": "red", "uncertain": "yellow"}
 LABEL_TEXT = {"real": "real", "ai_generated": "AI-generated", "uncertain": "uncertain"}
 
 
+def basis_text(basis: str | None, pixels_probability: float | None) -> str:
+    """Return what decided a verdict; of a statement also what the pixels alone gave."""
+    if basis != "statement" or pixels_probability is None:
+        return basis or ""
+    return f"statement (pixels {pixels_probability:.3f})"
+
+
 def new_app(help_text: str) -> typer.Typer:
     """Return an app for one subcommand (or group of them), in the house style."""
     return typer.Typer(

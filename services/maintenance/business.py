@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from services.maintenance import metrics
-from shared.contracts.states import JobKind, Label
+from shared.contracts.states import Basis, JobKind, Label
 from shared.db.engine import SessionFactory
 from shared.db.jobs import rescue
 from shared.db.tenants import business
@@ -38,6 +38,7 @@ class BusinessCounts:
             metrics.TENANT_VERDICTS.labels(verdict.tenant, verdict.label, verdict.kind).inc(
                 verdict.number
             )
+            metrics.TENANT_BASIS.labels(verdict.tenant, verdict.basis.value).inc(verdict.number)
         for review in reviews:
             outcome = "overturned" if review.overturned else "confirmed"
             metrics.TENANT_REVIEWS.labels(review.tenant, review.label, outcome).inc(review.number)
@@ -55,5 +56,7 @@ def _announce(tenant: str) -> None:
     """Have every series begin at 0: Prometheus sees an increase only between two samples."""
     for label, kind in product(Label, JobKind):
         metrics.TENANT_VERDICTS.labels(tenant, label.value, kind.value)
+    for basis in Basis:
+        metrics.TENANT_BASIS.labels(tenant, basis.value)
     for label, outcome in product((Label.REAL, Label.AI_GENERATED), ("confirmed", "overturned")):
         metrics.TENANT_REVIEWS.labels(tenant, label.value, outcome)

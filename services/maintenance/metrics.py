@@ -52,6 +52,11 @@ TENANT_VERDICTS = Counter(
     "Verdicts by tenant, label and kind of job (`job`, `predict`, `catalog`).",
     ["tenant", "label", "kind"],
 )
+TENANT_BASIS = Counter(
+    "detector_tenant_verdict_basis_total",
+    "Verdicts by tenant and basis: `pixels`, or a `statement` in the file.",
+    ["tenant", "basis"],
+)
 TENANT_REVIEWS = Counter(
     "detector_tenant_reviews_total",
     "Reviewers' labels by tenant; `overturned` ones changed the label that counts.",

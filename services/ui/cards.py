@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from uuid import UUID
 
-from services.ui.words import WORDS, percent, what_to_do
+from services.ui.words import WORDS, percent, statement_words, what_to_do
 from shared.contracts.page_links import photo_link
 from shared.contracts.states import Label
 from shared.contracts.wire.jobs import Job, ListingVerdict, Review, Verdict
@@ -110,7 +110,7 @@ def _judged(verdict: Verdict) -> str:
         f"<strong>{escape(percent(verdict.probability))}</strong></div>"
         f'<div class="apd-bar"><div class="apd-{words.tone}"'
         f' style="width:{verdict.probability * 100:.1f}%"></div></div>'
-        f'<div class="apd-small">{words.meaning}</div>'
+        f'<div class="apd-small">{escape(statement_words(verdict) or words.meaning)}</div>'
         f'<div class="apd-small apd-foot">Model {escape(verdict.model_version)}</div>'
     )
 

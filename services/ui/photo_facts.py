@@ -6,7 +6,14 @@ from typing import Any
 
 from services.ui.cards import framed
 from services.ui.photo_result import Pictures
-from services.ui.words import STRENGTHS, WORDS, kind_words, percent, what_to_do
+from services.ui.words import (
+    STRENGTHS,
+    WORDS,
+    kind_words,
+    percent,
+    statement_words,
+    what_to_do,
+)
 from shared.contracts.states import Label
 from shared.contracts.wire.images import ImageDetail, JudgedVerdict
 from shared.contracts.wire.jobs import Review, Verdict
@@ -49,7 +56,10 @@ def _why_none(image: ImageDetail) -> str:
 
 
 def _scale(verdict: Verdict) -> str:
-    """Return the probability as a mark on the three ranges of labels."""
+    """Return the probability as a mark on the three ranges of labels, or the statement's words."""
+    stated = statement_words(verdict)
+    if stated:
+        return f"<div>{escape(stated)}</div>"
     shown = escape(percent(verdict.probability))
     bounds = _bounds(verdict)
     if bounds is None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
-from shared.contracts.states import Label
+from shared.contracts.states import Basis, Label
+from shared.contracts.wire.jobs import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ WORDS: dict[Label, LabelWords] = {
 _KINDS = {
     "c2pa": "C2PA manifest",
     "digital_source_type": "IPTC digital source type",
+    "aigc_label": "China's AIGC label",
     "generator_parameters": "Generator's parameters",
     "software": "Software",
     "camera": "Camera",
@@ -63,7 +65,8 @@ HOW_TO_READ = """
 The upper one is chosen so that few real photos are called AI-generated.
 
 The **bar** is the calibrated probability that a generator made the photo: of many photos that
-show 90 %, about 90 in 100 are generated.
+show 90 %, about 90 in 100 are generated. Where the **file states** that a generator made it, that
+decides, and what the pixels alone gave stands beside it.
 
 A verdict is evidence, not proof. For an appeal, download a photo's evidence.
 """
@@ -82,6 +85,15 @@ def percent(probability: float) -> str:
         return "> 99.9 %"
     decimals = 0 if 0.1 <= probability <= 0.9 else 1
     return f"{probability * 100:.{decimals}f} %"
+
+
+def statement_words(verdict: Verdict) -> str | None:
+    """Return what decided in place of the pixels, and what these gave; None when they decided."""
+    if verdict.basis != Basis.STATEMENT:
+        return None
+    given = verdict.pixels_probability
+    pixels = "" if given is None else f" The pixels alone gave {percent(given)}."
+    return f"Decided by what the file states: a generator made the photo.{pixels}"
 
 
 def what_to_do(error_code: str) -> str | None:

@@ -19,7 +19,7 @@ from shared.db.engine import SessionFactory
 from shared.db.jobs import leases
 from shared.db.jobs.leases import Lease, LeasedImage
 from shared.db.jobs.results import Failed, Judged, settle
-from shared.db.jobs.reuse import Basis, find_standing
+from shared.db.jobs.reuse import ReuseKey, find_standing
 from shared.db.queue.outbox import add_chunks
 
 log = get_logger(__name__)
@@ -35,7 +35,7 @@ class Judge(Protocol):
     """The `ModelServer`, which holds the current model."""
 
     @property
-    def basis(self) -> Basis:
+    def reuse_key(self) -> ReuseKey:
         """What the next verdicts will rest on."""
 
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
@@ -68,7 +68,7 @@ class ChunkProcessor:
         *,
         reuse: bool = True,
     ) -> None:
-        """With `reuse`, bytes that were judged on the same basis are not judged again."""
+        """With `reuse`, bytes that were judged with the same key are not judged again."""
         self._reuse = reuse
         self._sessions = sessions
         self._judge = judge
@@ -108,7 +108,7 @@ class ChunkProcessor:
         if not lease.images or not self._reuse:
             return lease, []
         leased = [image.id for image in lease.images]
-        return lease, find_standing(session, leased, self._judge.basis)
+        return lease, find_standing(session, leased, self._judge.reuse_key)
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         for pause in _DATABASE_BACKOFF:

@@ -59,8 +59,9 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     # without it no signer is trusted (docs/evidence.md).
     worker_provenance_trust_anchors: FilePath | None = None
     # Which statements "made by a generator" in a photo's metadata decide its verdict: `trusted`
-    # intact C2PA claims of trusted signers, `signed` those of any signer, `declared` plain
-    # metadata too, `never` none. All of them are evidence in any case.
-    worker_provenance_conclusive: Conclusive = Conclusive.TRUSTED
+    # intact C2PA claims of trusted signers, `signed` those of any signer, `stated` (or `declared`,
+    # its earlier name) also IPTC's source type, China's AIGC label and generators' own parameters,
+    # `never` none. Names and free text never decide. All of them are evidence in any case.
+    worker_provenance_conclusive: Conclusive = Conclusive.STATED
     # Seconds that reading one C2PA manifest may take; then the photo is judged without it.
     worker_provenance_seconds: float = Field(default=5.0, gt=0)

@@ -14,6 +14,13 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"  # no image has a verdict, at least one was cancelled
 
 
+class Basis(StrEnum):
+    """What decided a verdict."""
+
+    PIXELS = "pixels"  # the model, from the picture itself
+    STATEMENT = "statement"  # the file, which states that a generator made the picture
+
+
 class JobKind(StrEnum):
     """Who asked for it. A `predict` job is awaited in its request and listed nowhere."""
 

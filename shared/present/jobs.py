@@ -16,6 +16,7 @@ from shared.contracts.wire.jobs import (
 )
 from shared.db import models
 from shared.db.jobs.rows import JobView
+from shared.present.basis import rests_on
 from shared.present.listing import JudgedPhoto, listing_verdict
 
 MAX_WAIT_SECONDS = 30
@@ -105,11 +106,14 @@ def _image(
 def verdict_body(verdict: models.Verdict) -> Verdict:
     """Return a model's judgement."""
     evidence: list[dict[str, Any]] = verdict.evidence
+    rests = rests_on(evidence, verdict.probability)
     return Verdict(
         label=Label(verdict.label),
         probability=verdict.probability,
         confidence=verdict.confidence,
         model_version=verdict.model_version,
+        basis=rests.basis,
+        pixels_probability=rests.pixels_probability,
         evidence=evidence,
         judged_with=verdict.judged_with,
         reused_from=verdict.reused_from,
@@ -136,4 +140,7 @@ def _judged(
     if review is not None:
         certain = float(label == Label.AI_GENERATED)
         return JudgedPhoto(image.id, image.filename, label, certain, reviewed=True)
-    return JudgedPhoto(image.id, image.filename, label, verdict.probability) if verdict else None
+    if verdict is None:
+        return None
+    basis = rests_on(verdict.evidence, verdict.probability).basis
+    return JudgedPhoto(image.id, image.filename, label, verdict.probability, basis=basis)

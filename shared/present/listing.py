@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.contracts.states import Label
+from shared.contracts.states import Basis, Label
 from shared.contracts.wire.jobs import ListingVerdict
 
 # The gravest first: one generated photo is enough to look at the listing.
@@ -21,6 +21,8 @@ class JudgedPhoto:
     probability: float
     # A person decided: `label` is theirs, `probability` 0 or 1.
     reviewed: bool = False
+    # What decided the verdict, unless a person did.
+    basis: Basis = Basis.PIXELS
 
 
 def listing_verdict(photos: Sequence[JudgedPhoto], unjudged: int) -> ListingVerdict | None:
@@ -39,12 +41,15 @@ def listing_verdict(photos: Sequence[JudgedPhoto], unjudged: int) -> ListingVerd
                 probability=max(each.probability for each in photos),
                 reason=_reason(photo, len(deciding), len(photos), unjudged),
                 image_id=photo.image_id,
+                basis=None if photo.reviewed else photo.basis,
             )
     return None
 
 
 def _reason(photo: JudgedPhoto, deciding: int, judged: int, unjudged: int) -> str:
     chance = f"'{photo.filename}' with probability {photo.probability:.2f}"
+    if photo.basis == Basis.STATEMENT:
+        chance = f"'{photo.filename}' by what its file states"
     if photo.reviewed:
         chance = f"'{photo.filename}' by a reviewer's decision"
     match photo.label:

@@ -91,8 +91,9 @@ def test_metadata_stands_beside_the_pixels(job):
     plain, stated, signed = (image["verdict"] for image in job["images"])
 
     assert not [entry for entry in plain["evidence"] if "says" in entry]
-    assert stated["label"] == plain["label"]
-    assert stated["probability"] == pytest.approx(plain["probability"], abs=1e-3)
+    assert (stated["label"], stated["probability"]) == ("ai_generated", 1.0)
+    assert (plain["basis"], stated["basis"], signed["basis"]) == ("pixels", *["statement"] * 2)
+    assert stated["pixels_probability"] == pytest.approx(plain["probability"], abs=1e-3)
     (entry,) = [entry for entry in stated["evidence"] if "says" in entry]
     assert (entry["kind"], entry["strength"]) == ("digital_source_type", "declared")
 
@@ -101,7 +102,8 @@ def test_metadata_stands_beside_the_pixels(job):
     assert by_kind["c2pa"]["found"]["signer"]["trust"] == "trusted"
     pixels = by_kind["conclusion"]["pixels"]
     assert pixels["probability"] == pytest.approx(plain["probability"], abs=1e-3)
-    assert job["verdict"]["image_id"] == job["images"][2]["id"]
+    assert job["verdict"]["image_id"] == job["images"][1]["id"]
+    assert job["verdict"]["basis"] == "statement"
 
 
 def test_a_heatmap_is_made_once_and_kept(system, job):

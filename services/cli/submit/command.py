@@ -12,6 +12,7 @@ from services.cli.client import AsJsonLines
 from services.cli.output import (
     LABEL_STYLE,
     LABEL_TEXT,
+    basis_text,
     fail,
     new_app,
     print_json,
@@ -165,7 +166,7 @@ def _print_outcomes(outcomes: "list[Outcome]") -> None:
     # One version for all is said once, in the summary.
     mixed = len(_versions(outcomes)) > 1
     print_table(
-        ["file", "verdict", "P(AI)", "model", "error"],
+        ["file", "verdict", "P(AI)", "basis", "model", "error"],
         (_row(outcome, with_model=mixed) for outcome in outcomes),
         right=["P(AI)"],
     )
@@ -183,6 +184,7 @@ def _row(outcome: "Outcome", *, with_model: bool) -> list[tuple[str, str]]:
         (outcome.file, ""),
         (LABEL_TEXT.get(label, label) or "–", LABEL_STYLE.get(label, "dim")),
         (probability, ""),
+        (basis_text(outcome.basis, outcome.pixels_probability), "dim"),
         (outcome.model_version or "" if with_model else "", "dim"),
         (error, "red"),
     ]

@@ -26,6 +26,8 @@ class Outcome:
     label: str | None = None
     probability: float | None = None
     model_version: str | None = None
+    basis: str | None = None
+    pixels_probability: float | None = None
     error_code: str | None = None
     error_detail: str | None = None
 
@@ -38,6 +40,8 @@ class Outcome:
             "label": self.label,
             "probability": self.probability,
             "model_version": self.model_version,
+            "basis": self.basis,
+            "pixels_probability": self.pixels_probability,
             "error": error,
         }
 
@@ -150,7 +154,14 @@ class Submitter:
 def _outcome(file: str, image: JobImage, pending: str | None = None) -> Outcome:
     if image.verdict is not None:
         verdict = image.verdict
-        return Outcome(file, verdict.label.value, verdict.probability, verdict.model_version)
+        return Outcome(
+            file,
+            verdict.label.value,
+            verdict.probability,
+            verdict.model_version,
+            verdict.basis.value,
+            verdict.pixels_probability,
+        )
     if image.error is not None:
         return Outcome(file, error_code=image.error.code.value, error_detail=image.error.detail)
     if pending is not None:

@@ -90,6 +90,8 @@ FINISHED_EXAMPLE: dict[str, Any] = {
                 "probability": 0.97,
                 "confidence": 0.97,
                 "model_version": "b0-2026.11.22",
+                "basis": "pixels",
+                "pixels_probability": 0.97,
                 "evidence": [],
             },
         }
@@ -100,6 +102,7 @@ FINISHED_EXAMPLE: dict[str, Any] = {
         "reason": "1 of 1 judged photos AI-generated,"
         " most clearly 'mug.jpg' with probability 0.97.",
         "image_id": _EXAMPLE_IMAGE_ID,
+        "basis": "pixels",
     },
 }
 CANCELLED_EXAMPLE: dict[str, Any] = {
@@ -131,6 +134,8 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "confidence": 0.97,
     "inference_time_ms": 70.0,
     "model_version": "b0-2026.11.22",
+    "basis": "pixels",
+    "pixels_probability": 0.97,
 }
 
 

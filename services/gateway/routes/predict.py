@@ -18,6 +18,7 @@ from shared.contracts.states import JobKind, Label
 from shared.contracts.wire.jobs import Prediction
 from shared.db.jobs.rows import JobView
 from shared.db.models import Image
+from shared.present.basis import rests_on
 from shared.present.jobs import image_error, is_finished, job_path
 
 router = APIRouter(tags=["jobs"])
@@ -73,6 +74,7 @@ def _prediction(view: JobView) -> Prediction:
     image, verdict = view.images[0]
     if verdict is None or image.finished_at is None:
         _no_verdict(view, image)
+    rests = rests_on(verdict.evidence, verdict.probability)
     took = image.finished_at - image.created_at
     return Prediction(
         prediction=Label(verdict.label),
@@ -80,6 +82,8 @@ def _prediction(view: JobView) -> Prediction:
         confidence=verdict.confidence,
         inference_time_ms=round(max(0.0, took.total_seconds() * 1000), 1),
         model_version=verdict.model_version,
+        basis=rests.basis,
+        pixels_probability=rests.pixels_probability,
     )
 
 

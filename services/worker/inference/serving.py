@@ -10,7 +10,7 @@ from services.worker.inference.pipeline import InferencePipeline, Outcome
 from services.worker.metrics import MODEL
 from shared.core.errors import DetectorError
 from shared.db.jobs.leases import LeasedImage
-from shared.db.jobs.reuse import Basis
+from shared.db.jobs.reuse import ReuseKey
 from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
 
@@ -63,10 +63,10 @@ class ModelServer:
         return self._slot.model
 
     @property
-    def basis(self) -> Basis:
+    def reuse_key(self) -> ReuseKey:
         """What verdicts of the current model rest on."""
         model = self.current
-        return Basis(model.version, model.pipeline.judged_with)
+        return ReuseKey(model.version, model.pipeline.judged_with)
 
     def run(self, images: Sequence[LeasedImage]) -> Iterator[Outcome]:
         """See `InferencePipeline.run`; all of `images` are judged by one model."""

@@ -17,6 +17,8 @@ _TRUSTED = "signingCredential.trusted"
 # Timestamps prove when, not who or what.
 _ASIDE = ("timeStamp.",)
 _MAX_DEPTH = 32
+# Assertions of metadata of the picture that the manifest is of.
+_METADATA = ("c2pa.metadata", "cawg.metadata", "stds.iptc", "stds.exif", "stds.xmp")
 _WHO = {
     "trusted": "a trusted signer",
     "untrusted": "a signer under none of the trust anchors",
@@ -115,6 +117,18 @@ def _actions(report: Report, label: str) -> Iterator[dict[str, Any]]:
             yield from assertion.get("data", {}).get("actions", [])
 
 
+def _metadata_types(report: Report, label: str) -> Iterator[str]:
+    """Yield the source types in metadata assertions: some vendors write them there alone."""
+    for assertion in report["manifests"][label].get("assertions", []):
+        data = assertion.get("data")
+        if not assertion["label"].startswith(_METADATA) or not isinstance(data, dict):
+            continue
+        for key, value in data.items():
+            if key.rpartition(":")[2] in ("DigitalSourceType", "digitalSourceType"):
+                told = value.get("@id") if isinstance(value, dict) else value
+                yield source_type(str(told or ""))
+
+
 def _claims(report: Report, chain: list[str]) -> tuple[Says, list[str]]:
     """Return what the chain claims together, and its digital source types."""
     says: set[Says] = set()
@@ -129,6 +143,9 @@ def _claims(report: Report, chain: list[str]) -> tuple[Says, list[str]]:
             if claim == Says.AI_GENERATED and action.get("action") != "c2pa.created":
                 claim = Says.AI_EDITED
             says.add(claim)
+        for name in _metadata_types(report, label):
+            types[shown(name, 100)] = None
+            says.add(source_says(name))
     order = (Says.AI_GENERATED, Says.AI_EDITED, Says.CAMERA)
     return next((each for each in order if each in says), Says.NOTHING), list(types)[:16]
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 
 from PIL import AvifImagePlugin
 
+from services.worker.provenance.profiles import joined, profile_name, raw_profile
+
 # More than any camera or editor writes into one block.
 MAX_BLOCK = 1 << 20
 MAX_TEXTS = 64
 
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\x00"
+# Then 32 digits that name the packet, its length and the portion's offset (XMP part 3, 1.1.3.1).
+_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
+_XMP_KEYWORD = "XML:com.adobe.xmp"
 _EXIF_HEADER = b"Exif\x00\x00"
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 # ISO BMFF `uuid` box of a C2PA manifest store (C2PA 2.1, A.5.1).
@@ -46,7 +51,7 @@ class Blocks:
 
     def add_xmp(self, packet: bytes) -> None:
         """Keep an XMP packet, up to the limits."""
-        if len(self.xmp) < 4 and len(packet) <= MAX_BLOCK:
+        if packet and len(self.xmp) < 4 and len(packet) <= MAX_BLOCK:
             self.xmp.append(packet)
 
     def add_exif(self, block: bytes) -> None:
@@ -68,18 +73,37 @@ def read_blocks(data: bytes) -> Blocks | None:
     return None
 
 
+# (name, length of the whole) of extended XMP, and its portions by offset.
+_Extensions = dict[tuple[bytes, int], dict[int, bytes]]
+
+
 def _jpeg(data: bytes, blocks: Blocks) -> None:
+    extensions: _Extensions = {}
     for marker, body in _jpeg_segments(data):
         if marker == 0xE1 and body.startswith(_EXIF_HEADER):
             blocks.add_exif(body)
         elif marker == 0xE1 and body.startswith(_XMP_JPEG):
             blocks.add_xmp(body.removeprefix(_XMP_JPEG))
+        elif marker == 0xE1 and body.startswith(_XMP_EXTENSION):
+            _extension(body.removeprefix(_XMP_EXTENSION), extensions)
         elif marker == 0xED and body.startswith(_PHOTOSHOP):
             blocks.photoshop += body.removeprefix(_PHOTOSHOP)
         elif marker == 0xEB and body.startswith(b"JP") and b"c2pa" in body[:256]:
             blocks.c2pa = True
         elif marker == 0xFE:
             blocks.add_text("comment", body.decode("utf-8", "replace"))
+    standard = b"".join(blocks.xmp)
+    for (name, length), portions in extensions.items():
+        if name in standard:  # else it is what an editor forgot
+            blocks.add_xmp(joined(portions, length))
+
+
+def _extension(body: bytes, extensions: _Extensions) -> None:
+    if len(body) < 40:
+        return
+    length, offset = struct.unpack_from(">II", body, 32)
+    if length <= MAX_BLOCK and len(extensions) < 4:
+        extensions.setdefault((body[:32], length), {})[offset] = body[40:]
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -110,12 +134,12 @@ def _png(data: bytes, blocks: Blocks) -> None:
 
 def _png_text(body: bytes, blocks: Blocks) -> None:
     keyword, _, text = body.partition(b"\x00")
-    blocks.add_text(keyword.decode("latin-1"), text.decode("latin-1"))
+    _add_png_text(keyword, text, blocks)
 
 
 def _png_ztxt(body: bytes, blocks: Blocks) -> None:
     keyword, _, text = body.partition(b"\x00")
-    blocks.add_text(keyword.decode("latin-1"), _inflate(text[1:]).decode("latin-1"))
+    _add_png_text(keyword, _inflate(text[1:]), blocks)
 
 
 def _png_itxt(body: bytes, blocks: Blocks) -> None:
@@ -123,11 +147,33 @@ def _png_itxt(body: bytes, blocks: Blocks) -> None:
     compressed = rest[:1] == b"\x01"
     _language, _, rest = rest[2:].partition(b"\x00")
     _translated, _, text = rest.partition(b"\x00")
-    raw = _inflate(text) if compressed else text
-    if keyword == b"XML:com.adobe.xmp":
+    _add_png_text(keyword, _inflate(text) if compressed else text, blocks)
+
+
+def _add_png_text(keyword: bytes, raw: bytes, blocks: Blocks) -> None:
+    """Keep a text, or what it holds: writers put XMP and profiles in texts of every kind."""
+    name = keyword.decode("latin-1")
+    profile = profile_name(name)
+    if name == _XMP_KEYWORD:
         blocks.add_xmp(raw)
+    elif profile is not None:
+        _add_profile(profile, raw_profile(raw.decode("latin-1")), blocks)
     else:
-        blocks.add_text(keyword.decode("latin-1"), raw.decode("utf-8", "replace"))
+        # Latin-1 by the standard, UTF-8 as many write it.
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+        blocks.add_text(name, text)
+
+
+def _add_profile(name: str, profile: bytes, blocks: Blocks) -> None:
+    if name == "xmp" or profile.startswith(_XMP_JPEG):
+        blocks.add_xmp(profile.removeprefix(_XMP_JPEG))
+    elif name in ("exif", "app1"):
+        blocks.add_exif(profile)
+    elif name in ("iptc", "8bim"):
+        blocks.photoshop += profile.removeprefix(_PHOTOSHOP)
 
 
 def _png_c2pa(_body: bytes, blocks: Blocks) -> None:

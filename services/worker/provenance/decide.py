@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from services.worker.provenance.findings import Finding, Says, Strength
+from services.worker.provenance.findings import Finding, Kind, Says, Strength
 
 
 class Conclusive(StrEnum):
@@ -11,24 +11,37 @@ class Conclusive(StrEnum):
 
     TRUSTED = "trusted"  # intact and signed by a trusted signer
     SIGNED = "signed"  # intact and signed by anybody
-    DECLARED = "declared"  # any, plain metadata included
+    STATED = "stated"  # those, and statements in plain fields with a defined vocabulary
     NEVER = "never"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Conclusive | None":
+        """Take `declared`, the earlier name, for `stated`."""
+        return cls.STATED if value == "declared" else None
 
-_ACCEPTED: dict[Conclusive, frozenset[Strength]] = {
+
+# Fields with a defined vocabulary, or that a generator alone writes. Names of programs and people,
+# credits and comments are none.
+_STATEMENTS = frozenset({Kind.DIGITAL_SOURCE_TYPE, Kind.AIGC_LABEL, Kind.GENERATOR_PARAMETERS})
+_SIGNED: dict[Conclusive, frozenset[Strength]] = {
     Conclusive.NEVER: frozenset(),
     Conclusive.TRUSTED: frozenset({Strength.SIGNED_TRUSTED}),
     Conclusive.SIGNED: frozenset({Strength.SIGNED_TRUSTED, Strength.SIGNED}),
-    Conclusive.DECLARED: frozenset(
-        {Strength.SIGNED_TRUSTED, Strength.SIGNED, Strength.DECLARED, Strength.BROKEN}
-    ),
+    Conclusive.STATED: frozenset({Strength.SIGNED_TRUSTED, Strength.SIGNED}),
 }
 
 
 def conclusive(findings: Sequence[Finding], rule: Conclusive) -> Finding | None:
-    """Return the finding that makes the photo AI-generated, None when none does."""
-    accepted = _ACCEPTED[rule]
-    return next(
-        (each for each in findings if each.says == Says.AI_GENERATED and each.strength in accepted),
-        None,
-    )
+    """Return the finding that makes the photo AI-generated, None when none does.
+
+    A signed claim that is broken, or that could not be read, is none.
+    """
+    return next((each for each in findings if _decides(each, rule)), None)
+
+
+def _decides(finding: Finding, rule: Conclusive) -> bool:
+    if finding.says != Says.AI_GENERATED:
+        return False
+    if finding.kind == Kind.C2PA:
+        return finding.strength in _SIGNED[rule]
+    return rule == Conclusive.STATED and finding.kind in _STATEMENTS

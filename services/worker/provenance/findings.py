@@ -10,6 +10,7 @@ class Kind(StrEnum):
 
     C2PA = "c2pa"
     DIGITAL_SOURCE_TYPE = "digital_source_type"
+    AIGC_LABEL = "aigc_label"
     GENERATOR_PARAMETERS = "generator_parameters"
     SOFTWARE = "software"
     CAMERA = "camera"

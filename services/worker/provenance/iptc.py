@@ -25,7 +25,8 @@ def _resource(block: bytes) -> bytes:
         if identifier == _IPTC_RESOURCE:
             return block[place + 4 : place + 4 + size]
         place += 4 + (size + 1) // 2 * 2
-    return b""
+    # ImageMagick's raw profile may be the datasets themselves.
+    return block if block.startswith(b"\x1c\x02") else b""
 
 
 def _datasets(content: bytes) -> dict[str, str]:

@@ -15,6 +15,9 @@ from shared.contracts.states import Label
 from shared.db.jobs.results import Judged
 from shared.ml.errors import PackageError
 
+# How files are read. A verdict under an older one is no answer for the same bytes sent again.
+READING = 2
+
 
 class Provenance:
     """Reads findings and lets them take part in a verdict. Thread-safe.
@@ -25,7 +28,7 @@ class Provenance:
 
     def __init__(
         self,
-        rule: Conclusive = Conclusive.TRUSTED,
+        rule: Conclusive = Conclusive.STATED,
         anchors: Path | None = None,
         seconds: float = 5.0,
     ) -> None:
@@ -35,6 +38,7 @@ class Provenance:
         # Part of what a verdict was judged with: with other anchors it may be another one.
         self.facts: dict[str, Any] = {
             "conclusive": rule.value,
+            "reading": READING,
             "trust_anchors_sha256": hashlib.sha256(pem.encode()).hexdigest() if pem else None,
         }
 

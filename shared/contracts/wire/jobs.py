@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.errors import ImageErrorCode
-from shared.contracts.states import ImageStatus, JobStatus, Label
+from shared.contracts.states import Basis, ImageStatus, JobStatus, Label
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -34,6 +34,14 @@ class Verdict(Wire):
         description="Probability of the stated side; for `uncertain`, of the likelier one."
     )
     model_version: str
+    basis: Basis = Field(
+        default=Basis.PIXELS,
+        description="What decided: the `pixels`, or a `statement` in the file that a generator"
+        " made the photo; then `probability` is 1.",
+    )
+    pixels_probability: Probability | None = Field(
+        default=None, description="Calibrated P(AI-generated) by the pixels alone."
+    )
     evidence: list[dict[str, Any]] = Field(default_factory=list)
     judged_with: dict[str, Any] = Field(
         default_factory=dict,
@@ -91,6 +99,9 @@ class ListingVerdict(Wire):
     )
     reason: str
     image_id: UUID = Field(description="The photo that decided.")
+    basis: Basis | None = Field(
+        default=None, description="What decided that photo's verdict; null when a reviewer did."
+    )
 
 
 class JobLinks(Wire):
@@ -129,6 +140,14 @@ class Prediction(Wire):
     confidence: Probability
     inference_time_ms: float = Field(ge=0, description="From upload stored to verdict stored.")
     model_version: str
+    basis: Basis = Field(
+        default=Basis.PIXELS,
+        description="What decided: the `pixels`, or a `statement` in the file that a generator"
+        " made the photo; then `probability` is 1.",
+    )
+    pixels_probability: Probability | None = Field(
+        default=None, description="Calibrated P(AI-generated) by the pixels alone."
+    )
 
 
 class HealthCheck(Wire):

@@ -38,7 +38,7 @@ ORDER BY i.id, v.created_at
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class ReuseKey:
     """What a verdict rests on beside the photo's bytes; see `Verdict.judged_with`.
 
     Its `cpu` may be another one: in the same precision every processor gives the same verdict.
@@ -48,8 +48,8 @@ class Basis:
     judged_with: dict[str, Any]
 
 
-def find_standing(session: Session, image_ids: Sequence[UUID], basis: Basis) -> list[Judged]:
-    """Return verdicts for those of `image_ids` whose bytes the tenant had judged on `basis`.
+def find_standing(session: Session, image_ids: Sequence[UUID], key: ReuseKey) -> list[Judged]:
+    """Return verdicts for those of `image_ids` whose bytes the tenant had judged under `key`.
 
     Each names the photo that was judged in truth, also when it repeats a repetition. A verdict
     whose evidence holds metadata that could not be read is none of them.
@@ -58,8 +58,8 @@ def find_standing(session: Session, image_ids: Sequence[UUID], basis: Basis) -> 
         _FIND,
         {
             "ids": list(image_ids),
-            "model_version": basis.model_version,
-            "judged_with": json.dumps(basis.judged_with),
+            "model_version": key.model_version,
+            "judged_with": json.dumps(key.judged_with),
             "looked_at": _LOOKED_AT,
             "unread": _UNREAD,
         },

@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shared.contracts.states import Basis
+
 # The versions one by one (there are few), then the index on (model_version, created_at).
 _VERDICTS = text("""
 WITH RECURSIVE versions(version) AS (
@@ -13,12 +15,13 @@ WITH RECURSIVE versions(version) AS (
     UNION ALL
     SELECT (SELECT max(model_version) FROM verdicts WHERE model_version < version)
     FROM versions WHERE version IS NOT NULL)
-SELECT t.name AS tenant, v.label, j.kind, count(*) AS number
+SELECT t.name AS tenant, v.label, j.kind,
+    v.evidence @> '[{"kind": "conclusion"}]' AS stated, count(*) AS number
 FROM versions JOIN verdicts v ON v.model_version = version
 JOIN images i ON i.id = v.image_id JOIN jobs j ON j.id = i.job_id
 JOIN tenants t ON t.id = i.tenant_id
 WHERE v.created_at > :after AND v.created_at <= :until
-GROUP BY t.name, v.label, j.kind
+GROUP BY t.name, v.label, j.kind, stated
 """)
 
 _REVIEWS = text("""
@@ -37,11 +40,15 @@ GROUP BY t.name
 
 @dataclass(frozen=True, slots=True)
 class VerdictCount:
-    """New verdicts of one tenant; `kind` tells who asked (`shared.contracts.states.JobKind`)."""
+    """New verdicts of one tenant; `kind` tells who asked, `basis` what decided.
+
+    See `shared.contracts.states.JobKind` and `Basis`.
+    """
 
     tenant: str
     label: str
     kind: str
+    basis: Basis
     number: int
 
 
@@ -58,7 +65,14 @@ class ReviewCount:
 def new_verdicts(session: Session, after: datetime, until: datetime) -> list[VerdictCount]:
     """Count the verdicts made in (after, until], reused ones too."""
     rows = session.execute(_VERDICTS, {"after": after, "until": until})
-    return [VerdictCount(row.tenant, row.label, row.kind, row.number) for row in rows]
+    return [
+        VerdictCount(row.tenant, row.label, row.kind, _basis(stated=row.stated), row.number)
+        for row in rows
+    ]
+
+
+def _basis(*, stated: bool) -> Basis:
+    return Basis.STATEMENT if stated else Basis.PIXELS
 
 
 def new_reviews(session: Session, after: datetime, until: datetime) -> list[ReviewCount]:

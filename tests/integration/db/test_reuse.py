@@ -11,11 +11,11 @@ from shared.core.ids import new_id
 from shared.db.jobs import leases
 from shared.db.jobs import rows as jobs
 from shared.db.jobs.results import Judged, settle
-from shared.db.jobs.reuse import Basis, find_standing
+from shared.db.jobs.reuse import ReuseKey, find_standing
 from shared.db.tenants import keys
 
 SETTINGS = {"thresholds": {"ai_above": 0.97, "real_below": 0.1}, "package_sha256": None}
-BASIS = Basis("m1", SETTINGS)
+KEY = ReuseKey("m1", SETTINGS)
 # Exact in single precision, as the column is.
 EMBEDDING = (0.5, -1.25, *[0.0] * 14)
 
@@ -36,7 +36,7 @@ def submit(sessions, tenant: UUID, sha256: str = "a" * 64) -> UUID:
 def judge(
     sessions,
     image_id: UUID,
-    basis: Basis = BASIS,
+    key: ReuseKey = KEY,
     reused_from: UUID | None = None,
     findings: tuple[dict[str, Any], ...] = (),
 ) -> None:
@@ -44,18 +44,18 @@ def judge(
         lease = leases.acquire(session, [image_id], 30)
         evidence = [{"kind": "reencode", "flipped": False}, *findings]
         outcome = Judged(
-            image_id, basis.model_version, Label.REAL, 0.1, 0.9, -2.125, evidence,
-            basis.judged_with, reused_from, EMBEDDING, 85,
+            image_id, key.model_version, Label.REAL, 0.1, 0.9, -2.125, evidence,
+            key.judged_with, reused_from, EMBEDDING, 85,
         )  # fmt: skip
         assert settle(session, lease.id, [outcome])[0] == [image_id]
 
 
-def standing(sessions, *image_ids: UUID, basis: Basis = BASIS) -> list[Judged]:
+def standing(sessions, *image_ids: UUID, key: ReuseKey = KEY) -> list[Judged]:
     with sessions() as session:
-        return find_standing(session, image_ids, basis)
+        return find_standing(session, image_ids, key)
 
 
-def test_the_same_bytes_on_the_same_basis_have_the_whole_verdict(sessions, tenant):
+def test_the_same_bytes_under_the_same_key_have_the_whole_verdict(sessions, tenant):
     first = submit(sessions, tenant)
     judge(sessions, first)
     second, other = submit(sessions, tenant), submit(sessions, tenant, "b" * 64)
@@ -69,10 +69,10 @@ def test_the_same_bytes_on_the_same_basis_have_the_whole_verdict(sessions, tenan
 
 @pytest.mark.parametrize("cpu", [{}, {"cpu": {"model": "A", "flags": ["avx2"]}}])
 def test_another_processor_repeats_the_verdict_and_what_it_was_judged_with(sessions, tenant, cpu):
-    first = Basis("m1", SETTINGS | cpu)
+    first = ReuseKey("m1", SETTINGS | cpu)
     judge(sessions, submit(sessions, tenant), first)
-    second = Basis("m1", SETTINGS | {"cpu": {"model": "B", "flags": ["avx2", "avx512f"]}})
-    (found,) = standing(sessions, submit(sessions, tenant), basis=second)
+    second = ReuseKey("m1", SETTINGS | {"cpu": {"model": "B", "flags": ["avx2", "avx512f"]}})
+    (found,) = standing(sessions, submit(sessions, tenant), key=second)
     assert found.judged_with == first.judged_with
 
 
@@ -85,19 +85,19 @@ def test_a_repetition_of_a_repetition_names_the_photo_that_was_judged(sessions, 
 
 
 @pytest.mark.parametrize(
-    "basis",
+    "key",
     [
-        Basis("m2", SETTINGS),
-        Basis("m1", {**SETTINGS, "package_sha256": "c" * 64}),
-        Basis("m1", {**SETTINGS, "thresholds": {"ai_above": 0.96, "real_below": 0.1}}),
-        Basis("m1", {**SETTINGS, "precision": "bf16"}),
-        Basis("m1", {}),
+        ReuseKey("m2", SETTINGS),
+        ReuseKey("m1", {**SETTINGS, "package_sha256": "c" * 64}),
+        ReuseKey("m1", {**SETTINGS, "thresholds": {"ai_above": 0.96, "real_below": 0.1}}),
+        ReuseKey("m1", {**SETTINGS, "precision": "bf16"}),
+        ReuseKey("m1", {}),
     ],
     ids=["version", "package", "thresholds", "precision", "unknown"],
 )
-def test_another_model_or_setting_judges_again(sessions, tenant, basis):
+def test_another_model_or_setting_judges_again(sessions, tenant, key):
     judge(sessions, submit(sessions, tenant))
-    assert standing(sessions, submit(sessions, tenant), basis=basis) == []
+    assert standing(sessions, submit(sessions, tenant), key=key) == []
 
 
 def test_metadata_that_could_not_be_read_is_read_again_and_what_was_read_is_reused(
@@ -125,7 +125,7 @@ def test_a_photo_still_waiting_has_nothing_to_give(sessions, tenant):
 
 
 def test_after_a_model_swap_the_newest_photo_of_many_is_found(sessions, tenant):
-    old, new = Basis("m0", SETTINGS), BASIS
+    old, new = ReuseKey("m0", SETTINGS), KEY
     for _ in range(6):
         judge(sessions, submit(sessions, tenant), old)
     last = submit(sessions, tenant)

@@ -67,7 +67,9 @@ def change(sessions: SessionFactory, image_id: object, **values: object) -> None
         )
 
 
-def judge(sessions: SessionFactory, image_id: object, label: Label) -> None:
+def judge(
+    sessions: SessionFactory, image_id: object, label: Label, *kinds_of_evidence: str
+) -> None:
     with sessions.begin() as session:
         session.add(
             Verdict(
@@ -77,6 +79,7 @@ def judge(sessions: SessionFactory, image_id: object, label: Label) -> None:
                 probability=0.5,
                 confidence=0.5,
                 logit=0.0,
+                evidence=[{"kind": kind} for kind in kinds_of_evidence],
             )
         )
         session.execute(
@@ -173,7 +176,7 @@ def test_verdicts_and_reviews_are_counted_once_by_tenant(sessions):
 
     assert {verdicts(tenant, label) for tenant in tenants for label in Label} == {0.0}
     assert sample("detector_tenant_images_open", tenant="north") == 2
-    judge(sessions, north[0], Label.AI_GENERATED)
+    judge(sessions, north[0], Label.AI_GENERATED, "aigc_label", "conclusion")
     judge(sessions, north[1], Label.UNCERTAIN)
     judge(sessions, south[0], Label.AI_GENERATED)
     with sessions.begin() as session:
@@ -185,6 +188,10 @@ def test_verdicts_and_reviews_are_counted_once_by_tenant(sessions):
     assert verdicts("north", "ai_generated") == verdicts("north", "uncertain") == 1
     assert verdicts("south", "ai_generated") == 1
     assert verdicts("north", "real") == verdicts("south", "real") == 0
+    rests = "detector_tenant_verdict_basis_total"
+    assert sample(rests, tenant="north", basis="statement") == 1
+    assert sample(rests, tenant="north", basis="pixels") == 1
+    assert sample(rests, tenant="south", basis="statement") == 0
     reviews = "detector_tenant_reviews_total"
     assert sample(reviews, tenant="north", label="real", outcome="overturned") == 1
     assert sample(reviews, tenant="north", label="real", outcome="confirmed") == 0

@@ -22,9 +22,11 @@ REVIEW_EXAMPLE: dict[str, Any] = {
 }
 _VERDICT: dict[str, Any] = {
     "label": "ai_generated",
-    "probability": 0.97,
-    "confidence": 0.97,
+    "probability": 1.0,
+    "confidence": 1.0,
     "model_version": "0.2.0",
+    "basis": "statement",
+    "pixels_probability": 0.97,
     "evidence": [
         {"kind": "networks", "ended_at": "tiles", "view_logit": 2.1, "tiles_logit": 3.4},
         {
@@ -34,6 +36,14 @@ _VERDICT: dict[str, Any] = {
             "detail": "IPTC digital source type trainedAlgorithmicMedia:"
             " made by a trained generator.",
             "found": {"where": "xmp", "value": "trainedAlgorithmicMedia"},
+        },
+        {
+            "kind": "conclusion",
+            "by": "digital_source_type",
+            "detail": "Called AI-generated for what the file states. IPTC digital source type"
+            " trainedAlgorithmicMedia: made by a trained generator. The pixels alone gave"
+            " ai_generated with probability 0.970.",
+            "pixels": {"label": "ai_generated", "probability": 0.97, "confidence": 0.97},
         },
     ],
     "created_at": "2026-11-22T17:00:00.110Z",

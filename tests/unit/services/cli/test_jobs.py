@@ -15,7 +15,7 @@ def test_a_finished_job_is_a_table(run: Run, gateway: FakeGateway, photos: Path)
     job_id = submitted(run, gateway, photos / "ai_1.jpg", photos / "bad.jpg")
     result = run("jobs", "get", job_id)
     rows = {row.split()[0]: row.split() for row in result.out.splitlines()}
-    assert rows["ai_1.jpg"] == ["ai_1.jpg", "succeeded", "AI-generated", "0.970", MODEL]
+    assert rows["ai_1.jpg"] == ["ai_1.jpg", "succeeded", "AI-generated", "0.970", "pixels", MODEL]
     assert " ".join(rows["bad.jpg"]).endswith("truncated_image: The file ends too early.")
     assert f"job {job_id}: partial" in result.err
     assert result.code == 1

@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from services.ui.cards import Card, banner, counts, grid
-from shared.contracts.states import ImageStatus, JobStatus, Label
+from shared.contracts.states import Basis, ImageStatus, JobStatus, Label
 from shared.contracts.wire.jobs import (
     ImageError,
     Job,
@@ -50,6 +50,15 @@ def test_a_verdict_is_words_a_sign_and_a_colour(label: Label, text: str, tone: s
     shown = grid([Card("a.jpg", verdict=verdict(label, 0.25))])
     assert f'<span class="apd-badge {tone}">{text}</span>' in shown
     assert 'style="width:25.0%"' in shown
+
+
+def test_a_card_tells_when_the_file_decided() -> None:
+    stated = verdict(Label.AI_GENERATED, 1.0).model_copy(
+        update={"basis": Basis.STATEMENT, "pixels_probability": 0.3}
+    )
+    shown = grid([Card("a.jpg", verdict=stated)])
+    assert "Decided by what the file states" in shown
+    assert "The pixels alone gave 30 %." in shown
 
 
 def test_everything_from_outside_is_escaped() -> None:

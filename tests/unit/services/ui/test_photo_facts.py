@@ -71,6 +71,16 @@ def test_the_scale_shows_the_three_ranges_and_where_the_photo_stands() -> None:
     assert "left:calc(50.00% - 1px)" in shown
 
 
+def test_a_statement_that_decided_stands_before_what_the_pixels_gave() -> None:
+    judged = verdict(
+        label=Label.AI_GENERATED, probability=1.0, basis="statement", pixels_probability=0.3
+    )
+    shown = photo_facts.banner(image(judged))
+    assert "Decided by what the file states" in shown
+    assert "The pixels alone gave 30 %." in shown
+    assert "Probability of AI" not in shown
+
+
 @pytest.mark.parametrize(
     "judged_with", [{}, {"thresholds": {}}, {"thresholds": {"real_below": 2, "ai_above": "x"}}]
 )

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.states import Label
+from shared.contracts.states import Basis, Label
 from shared.present.listing import JudgedPhoto, listing_verdict
 
 
@@ -24,6 +25,16 @@ def test_any_generated_photo_decides():
     assert verdict.image_id == photos[2].image_id
     assert "2 of 4 judged photos AI-generated" in verdict.reason
     assert "'lamp.jpg' with probability 0.98" in verdict.reason
+
+
+def test_the_listing_names_the_basis_of_the_photo_that_decided():
+    stated = replace(photo(Label.AI_GENERATED, 1.0), basis=Basis.STATEMENT)
+    verdict = listing_verdict([photo(Label.REAL, 0.01), stated], unjudged=0)
+    assert verdict.basis is Basis.STATEMENT
+    assert "'mug.jpg' by what its file states" in verdict.reason
+    reviewed = listing_verdict([replace(stated, reviewed=True)], unjudged=0)
+    assert reviewed.basis is None
+    assert "by a reviewer's decision" in reviewed.reason
 
 
 def test_else_any_uncertain_photo_decides():

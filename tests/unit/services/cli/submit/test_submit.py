@@ -35,6 +35,8 @@ def test_every_photo_gets_one_json_line_in_order(
         "label": "ai_generated",
         "probability": 0.97,
         "model_version": MODEL,
+        "basis": "pixels",
+        "pixels_probability": 0.97,
         "error": None,
     }
     assert found[1] == {
@@ -42,6 +44,8 @@ def test_every_photo_gets_one_json_line_in_order(
         "label": None,
         "probability": None,
         "model_version": None,
+        "basis": None,
+        "pixels_probability": None,
         "error": {"code": "truncated_image", "detail": "The file ends too early."},
     }
     assert result.code == 1
@@ -55,12 +59,24 @@ def test_the_table_shows_verdicts_and_the_summary_counts_them(
     assert result.code == 0
     rows = [line.split() for line in result.out.splitlines() if "photos" in line]
     assert rows == [
-        [str(photos / "ai_1.jpg"), "AI-generated", "0.970"],
-        [str(photos / "real_1.JPG"), "real", "0.040"],
+        [str(photos / "ai_1.jpg"), "AI-generated", "0.970", "pixels"],
+        [str(photos / "real_1.JPG"), "real", "0.040", "pixels"],
     ]
     assert "2 photos in" in result.err
     assert f"model {MODEL}: 1 real, 1 AI-generated" in result.err
     assert "all together: AI-generated (the gravest photo decides)" in result.err
+
+
+def test_a_verdict_by_statement_says_so_and_what_the_pixels_gave(
+    run: Run, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    photo = tmp_path / "stated.jpg"
+    photo.write_bytes(b"x")
+    row = next(line for line in run("submit", photo).out.splitlines() if "stated.jpg" in line)
+    assert row.split()[1:] == ["AI-generated", "1.000", "statement", "(pixels", "0.500)"]
+    (line,) = lines(run("submit", photo, "--json").out)
+    assert (line["basis"], line["probability"]) == ("statement", 1.0)
+    assert line["pixels_probability"] == 0.5
 
 
 def test_photos_of_a_listing_travel_as_one_job_with_its_fields(

@@ -8,12 +8,14 @@ import pytest
 
 from services.worker.engines import openvino
 from services.worker.engines.openvino import OpenVinoEngine
-from services.worker.evidence.verify import NotRepeatableError, verify
+from services.worker.evidence.verify import NotRepeatableError, _compared_statements, verify
 from services.worker.inference.judged_with import judged_precision
 from services.worker.inference.pipeline import InferencePipeline
-from shared.contracts.states import ImageStatus
+from services.worker.provenance.verdict import READING
+from shared.contracts.states import ImageStatus, Label
 from shared.contracts.wire.images import ImageDetail, ImageLinks, JudgedVerdict
 from shared.db.jobs.leases import LeasedImage
+from shared.db.jobs.results import Judged
 from shared.ml.package import load_package
 from shared.ml.precision import Processor, processor
 from shared.present.evidence import Bundle
@@ -24,6 +26,27 @@ from tests.support.packages import ONE_NETWORK
 from tests.support.photos import samples
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("facts", "holds"), [({}, True), ({"reading": 1}, True), ({"reading": READING}, False)]
+)
+def test_statements_that_were_read_by_older_rules_are_told_and_not_compared(facts, holds):
+    entry = {"kind": "software", "says": "ai_generated", "strength": "declared"}
+    stored = JudgedVerdict(
+        label=Label.REAL,
+        probability=0.1,
+        confidence=0.9,
+        model_version="m",
+        evidence=[entry],
+        judged_with={"provenance": facts},
+        created_at=NOW,
+    )
+    now = Judged(UUID(int=1), "m", Label.REAL, 0.1, 0.9, -2.0)
+
+    check = _compared_statements(stored, now)
+
+    assert (check.stored, check.holds) == ("software: ai_generated (declared)", holds)
 
 
 @pytest.fixture(scope="module")

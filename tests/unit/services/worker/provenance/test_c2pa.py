@@ -133,15 +133,31 @@ def test_an_untrusted_parent_makes_the_claim_untrusted(reader, authority):
 @pytest.mark.parametrize(
     ("strength", "rules"),
     [
-        (Strength.SIGNED_TRUSTED, {"trusted", "signed", "declared"}),
-        (Strength.SIGNED, {"signed", "declared"}),
-        (Strength.DECLARED, {"declared"}),
-        (Strength.BROKEN, {"declared"}),
+        (Strength.SIGNED_TRUSTED, {"trusted", "signed", "stated"}),
+        (Strength.SIGNED, {"signed", "stated"}),
+        (Strength.BROKEN, set()),
         (Strength.UNREAD, set()),
     ],
 )
-def test_which_statements_decide(strength, rules):
+def test_which_signed_claims_decide(strength, rules):
     found = Finding(Kind.C2PA, Says.AI_GENERATED, strength, "")
+
+    assert {rule for rule in Conclusive if conclusive([found], rule)} == rules
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules"),
+    [
+        (Kind.DIGITAL_SOURCE_TYPE, {"stated"}),
+        (Kind.AIGC_LABEL, {"stated"}),
+        (Kind.GENERATOR_PARAMETERS, {"stated"}),
+        (Kind.SOFTWARE, set()),
+        (Kind.CAMERA, set()),
+        (Kind.PROVENANCE, set()),
+    ],
+)
+def test_which_plain_fields_decide(kind, rules):
+    found = Finding(kind, Says.AI_GENERATED, Strength.DECLARED, "")
 
     assert {rule for rule in Conclusive if conclusive([found], rule)} == rules
 

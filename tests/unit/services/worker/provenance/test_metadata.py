@@ -16,7 +16,7 @@ from services.worker.provenance.exif import read_exif
 from services.worker.provenance.findings import Finding, Says, Strength, shown
 from services.worker.provenance.metadata import MAX_FINDINGS, metadata_findings
 from services.worker.provenance.vocabulary import generator_in
-from services.worker.provenance.xmp import read_xmp
+from services.worker.provenance.xmp import Xmp, read_xmp
 from tests.support.photos import jpeg
 from tests.support.signing import (
     SOURCE_TYPE,
@@ -26,8 +26,16 @@ from tests.support.signing import (
     xmp_packet,
 )
 
+XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 A1111 = "a mug\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
-COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
+COMFY = json.dumps(
+    {
+        "3": {"class_type": "KSampler", "inputs": {"seed": 1, "latent_image": ["5", 0]}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512}},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}},
+    }
+)
 
 
 def findings(data: bytes) -> list[Finding]:
@@ -97,13 +105,18 @@ def test_digital_source_type_as_attribute():
         b'rdf:about=""', f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}digitalCapture"'.encode()
     )
 
-    assert read_xmp(packet) == [("DigitalSourceType", SOURCE_TYPE + "digitalCapture")]
+    assert read_xmp(packet).own == [("DigitalSourceType", SOURCE_TYPE + "digitalCapture")]
 
 
-def test_xmp_that_is_no_xml_still_gives_the_source_type():
-    broken = xmp_packet(f"<open>{SOURCE_TYPE}trainedAlgorithmicMedia")
+def test_of_xmp_that_is_no_xml_what_stands_before_the_fault_counts():
+    stated = f"<e:DigitalSourceType>{SOURCE_TYPE}trainedAlgorithmicMedia</e:DigitalSourceType>"
+    before, after = xmp_packet(f"{stated}<open>"), xmp_packet(f"<open>{stated}")
 
-    assert read_xmp(broken) == [("DigitalSourceType", "trainedAlgorithmicMedia")]
+    assert read_xmp(before).own == [("DigitalSourceType", SOURCE_TYPE + "trainedAlgorithmicMedia")]
+    assert read_xmp(after).own == []
+    assert read_xmp(after).elsewhere
+    (found,) = findings(with_segment(jpeg(), 0xE1, XMP + after))
+    assert found.says is Says.NOTHING
 
 
 def test_an_entity_bomb_is_refused():
@@ -113,7 +126,7 @@ def test_an_entity_bomb_is_refused():
         + b"]><Software>&x;</Software>"
     )
 
-    assert read_xmp(bomb) == []
+    assert read_xmp(bomb) == Xmp()
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "AVIF"])
@@ -147,11 +160,13 @@ def test_xmp_in_a_gif():
     [
         ({"parameters": A1111}, "Fooocus or Stable Diffusion WebUI"),
         ({"prompt": COMFY}, "ComfyUI"),
-        ({"workflow": json.dumps({"nodes": [], "links": []})}, "ComfyUI"),
-        ({"prompt": COMFY[:-1] + ', "cut": NaN'}, "ComfyUI"),
-        ({"invokeai_metadata": "{}"}, "InvokeAI"),
-        ({"Comment": '{"sampler": "k_euler", "seed": 5}'}, "NovelAI"),
-        ({"parameters": '{"sui_image_params": {}}'}, "SwarmUI"),
+        ({"prompt": COMFY[:-1] + ', "changed": NaN}'}, "ComfyUI"),
+        ({"invokeai_metadata": '{"generation_mode": "sdxl_txt2img", "seed": 1}'}, "InvokeAI"),
+        ({"sd-metadata": '{"image": {"type": "txt2img", "seed": 1}}'}, "InvokeAI"),
+        ({"Dream": '"a mug" -s 50 -S 12345 -W 512 -H 512 -C 7.5'}, "InvokeAI"),
+        ({"Comment": '{"sampler": "k_euler", "seed": 5, "steps": 28}'}, "NovelAI"),
+        ({"parameters": '{"sui_image_params": {"prompt": "a mug", "seed": 1}}'}, "SwarmUI"),
+        ({"generation_data": '{"prompt": "a mug", "seed": 1, "steps": 20}'}, "TensorArt"),
     ],
 )
 def test_generation_parameters_in_png_text(texts, generator):
@@ -190,7 +205,9 @@ def test_parameters_in_exif():
 def test_a_workflow_in_the_camera_tags_is_no_camera():
     exif = exif_block(Make='workflow:{"nodes":[],"links":[]}', Model="prompt:" + COMFY)
 
-    assert {each.kind for each in findings(encoded("WEBP", exif=exif))} == {"generator_parameters"}
+    (found,) = findings(encoded("WEBP", exif=exif))
+
+    assert (found.kind, found.says) == ("generator_parameters", Says.AI_GENERATED)
 
 
 def test_a_camera_is_named():
@@ -210,7 +227,19 @@ def test_iptc_credit_names_a_generator():
 
 @pytest.mark.parametrize(
     "innocent",
-    ["Adobe Photoshop 26.1", "GIMP 2.10", "Picasa", "Flux Studio", "iPhone 16 Pro", "Krea", ""],
+    [
+        "Adobe Photoshop 26.1",
+        "GIMP 2.10",
+        "Picasa",
+        "Flux Studio",
+        "iPhone 16 Pro",
+        "Krea",
+        "",
+        "Marco Dalle Vigne",
+        "Gemini Photo Studio",
+        "Imagen de producto",
+        "Sora Takahashi",
+    ],
 )
 def test_editors_and_phones_are_no_generators(innocent):
     assert generator_in(innocent) is None

@@ -84,12 +84,28 @@ def test_the_rule_says_whose_claim_decides(provenance, generated, rule, trusting
     assert judged.evidence[1]["says"] == "ai_generated"
 
 
-def test_plain_metadata_is_evidence_and_decides_only_when_told_to(provenance):
+def test_a_plain_statement_decides_unless_told_otherwise(provenance):
     photo = says_generated(jpeg(1))
-    usual, strict = provenance(), provenance(Conclusive.DECLARED)
+    trusting = provenance(Conclusive.TRUSTED)
+    usual = Provenance()
 
-    assert usual.conclude(real(), usual.read(photo)).label is Label.REAL
-    assert strict.conclude(real(), strict.read(photo)).label is Label.AI_GENERATED
+    assert trusting.conclude(real(), trusting.read(photo)).label is Label.REAL
+    assert usual.conclude(real(), usual.read(photo)).label is Label.AI_GENERATED
+    usual.close()
+
+
+def test_the_earlier_name_of_a_rule_is_accepted(monkeypatch):
+    for name in ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        monkeypatch.setenv(f"DETECTOR_{name}", "http://unused")
+    chosen = {}
+    for value in ("declared", "stated", "trusted", "signed", "never"):
+        monkeypatch.setenv("DETECTOR_WORKER_PROVENANCE_CONCLUSIVE", value)
+        chosen[value] = WorkerSettings().worker_provenance_conclusive.value
+
+    assert chosen.pop("declared") == "stated"
+    assert all(value == name for name, value in chosen.items())
+    monkeypatch.delenv("DETECTOR_WORKER_PROVENANCE_CONCLUSIVE")
+    assert WorkerSettings().worker_provenance_conclusive is Conclusive.STATED
 
 
 @pytest.mark.parametrize("rule", list(Conclusive))
@@ -116,6 +132,7 @@ def test_anchors_that_are_none_are_refused_at_the_start(tmp_path):
 def test_what_it_was_judged_with_names_the_anchors(provenance):
     assert provenance(trusting=False).facts == {
         "conclusive": "trusted",
+        "reading": 2,
         "trust_anchors_sha256": None,
     }
     assert len(provenance().facts["trust_anchors_sha256"]) == 64
