@@ -11,15 +11,16 @@ from threading import Lock
 from typing import BinaryIO
 
 from services.ingest.sources.rows import (
+    MAX_SOURCE,
     Position,
     ReadPhoto,
     RowProblem,
     SourceProblem,
     SourceRow,
-    storable,
 )
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
 from shared.contracts.errors import ImageErrorCode
+from shared.core.texts import storable
 
 # End of the central directory, and its ZIP64 form with the locator that leads there.
 _END = struct.Struct("<4s4H2LH")
@@ -80,7 +81,7 @@ class ArchiveSource:
     def _row(
         self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int, after: Position
     ) -> SourceRow:
-        name = storable(entry.filename)
+        name = storable(entry.filename, MAX_SOURCE)
         ratio = entry.file_size / max(1, entry.compress_size)
         if entry.flag_bits & 0x1:
             problem = _suspicious("the file is encrypted")

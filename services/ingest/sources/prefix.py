@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from services.ingest.sources.rows import (
+    MAX_SOURCE,
     PhotoReaders,
     Position,
     RowProblem,
     SourceProblem,
     SourceRow,
-    storable,
 )
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
+from shared.core.texts import storable
 from shared.storage.files import S3Files
 
 
@@ -38,7 +39,7 @@ class PrefixSource:
             number += 1
             name = file.key.removeprefix(self._root)
             after = {"line": number, "after": file.key}
-            yield SourceRow(number, storable(name), after, self._photos.by_key(name))
+            yield SourceRow(number, storable(name, MAX_SOURCE), after, self._photos.by_key(name))
 
 
 def relative_key(key: str) -> str:

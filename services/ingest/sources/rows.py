@@ -1,17 +1,15 @@
 """Rows of a catalog as its source gives them, before any photo is fetched."""
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
 from shared.core.errors import DetectorError
+from shared.core.texts import has_unstorable, storable
 
 MAX_TEXT = 200
 MAX_SOURCE = 2048
-# Control characters, and surrogates, which UTF-8 cannot write.
-_UNSTORABLE = frozenset({"Cc", "Cs"})
 
 # Where reading goes on: a JSON object that only its source understands, but for `rows`, about how
 # many there are.
@@ -75,14 +73,6 @@ class PhotoReaders(Protocol):
         """Return what reads the tenant's object `key`."""
 
 
-def storable(text: str, length: int = MAX_SOURCE) -> str:
-    """Return `text` fit for a text column and for people: cut, bad characters replaced."""
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in _UNSTORABLE else character
-        for character in text[:length]
-    )
-
-
 def row_of(
     line: int, after: Position, fields: Mapping[str, Any], photos: PhotoReaders
 ) -> SourceRow:
@@ -116,7 +106,7 @@ def _text(fields: Mapping[str, Any], name: str, longest: int) -> str | None:
     text = str(value).strip()
     if len(text) > longest:
         raise _invalid(f"{name} has more than {longest} characters")
-    if any(unicodedata.category(character) in _UNSTORABLE for character in text):
+    if has_unstorable(text):
         raise _invalid(f"{name} holds control characters")
     return text or None
 

@@ -20,6 +20,7 @@ from shared.contracts.states import JobKind
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.errors import DetectorError
 from shared.core.ids import new_id
+from shared.core.texts import storable
 from shared.db.jobs.rows import NewImage, NewJob, insert_job
 from shared.db.models import Catalog, CatalogItem, Image
 from shared.db.webhooks.events import emit
@@ -259,7 +260,7 @@ def _item(catalog_id: UUID, row: ReadRow, photos: dict[str, UUID]) -> dict[str, 
         "sha256": sha256,
         "image_id": photos[sha256] if sha256 is not None else None,
         "error_code": row.error_code,
-        "error_detail": row.error_detail,
+        "error_detail": None if row.error_detail is None else storable(row.error_detail),
     }
 
 
@@ -280,7 +281,7 @@ def _advance(
             "duplicates": duplicates,
             "is_last": page.is_last,
             "error_code": code.value if code else None,
-            "error_detail": detail,
+            "error_detail": None if detail is None else storable(detail),
         },
     )
     if page.is_last:
