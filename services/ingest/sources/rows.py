@@ -1,5 +1,6 @@
 """Rows of a catalog as its source gives them, before any photo is fetched."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from shared.core.texts import has_unstorable, storable
 
 MAX_TEXT = 200
 MAX_SOURCE = 2048
+# Longer ones are no ids, and Python refuses to write the longest.
+_MAX_INTEGER = 10**MAX_TEXT
 
 # Where reading goes on: a JSON object that only its source understands, but for `rows`, about how
 # many there are.
@@ -101,14 +104,40 @@ def _text(fields: Mapping[str, Any], name: str, longest: int) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _invalid(f"{name} is not text")
-    text = str(value).strip()
+    text = _as_text(name, value).strip()
     if len(text) > longest:
         raise _invalid(f"{name} has more than {longest} characters")
     if has_unstorable(text):
         raise _invalid(f"{name} holds control characters")
     return text or None
+
+
+def _as_text(name: str, value: Any) -> str:
+    """Return the text that `value` stands for.
+
+    Tables turn whole numbers with gaps into floats, and gaps into NaN; some writers leave strings
+    as bytes.
+    """
+    match value:
+        case str():
+            return value
+        case bytes():
+            # Too long a text is cut somewhere, which its length tells below.
+            try:
+                return value.decode()
+            except UnicodeDecodeError as error:
+                if len(value) > 4 * MAX_SOURCE:
+                    return value.decode("utf-8", "replace")
+                raise _invalid(f"{name} is not UTF-8 text") from error
+        case bool():
+            raise _invalid(f"{name} is not text")
+        case int() if abs(value) < _MAX_INTEGER:
+            return str(value)
+        case float() if math.isnan(value):
+            return ""
+        case float() if value.is_integer() and abs(value) <= 2**53:
+            return str(int(value))
+    raise _invalid(f"{name} is not text")
 
 
 def _invalid(detail: str) -> RowProblem:
