@@ -35,7 +35,7 @@ COLUMNS = {
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(rf'"?sep=([{_DELIMITERS}])"?', re.IGNORECASE)
 # Behind quotes that are never closed, lines are read again.
-_MAX_REPEATED_BYTES = 64 * 1024 * 1024
+_MAX_REPEATED_BYTES = 4 * 1024 * 1024
 
 
 class _BadLine(ValueError):
