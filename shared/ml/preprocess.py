@@ -15,13 +15,13 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
-    JpegImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
 )
 
 from shared.ml.errors import UnreadableImage
 from shared.ml.formats.header import ImageFormat, read_header
+from shared.ml.formats.jpeg_file import JpegFile
 from shared.ml.spec import PreprocessSpec, StackSpec
 from shared.ml.stack import Stack, stack_of
 
@@ -43,15 +43,9 @@ _TRANSPOSE = {
 }
 
 
-class _JpegFile(JpegImagePlugin.JpegImageFile):
-    def _read_dpi_from_exif(self) -> None:
-        """Skip Pillow's EXIF parse on opening: it warns about corrupt EXIF, process-wide."""
-
-
 # Plugins are called directly: `Image.open` compares the size with the process-wide
 # MAX_IMAGE_PIXELS and warns, where `max_pixels` has decided already.
 _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
-    "JPEG": _JpegFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,
@@ -72,7 +66,7 @@ def preprocess(
 
     Raises:
         UnreadableImage: with code `empty_file`, `unsupported_type`, `too_many_pixels`,
-            `truncated_image` or `unreadable_image`.
+            `truncated_image`, `damaged_image` or `unreadable_image`.
     """
     if isinstance(spec, StackSpec):
         return stack(data, spec, max_pixels).pixels
@@ -132,13 +126,17 @@ def _decoded(data: bytes, max_pixels: int, use: Callable[[Image.Image, int], _T]
             f"{header.width}x{header.height} is {header.pixels} pixels, allowed are {max_pixels}",
         )
     try:
-        with _PLUGINS[header.format](io.BytesIO(data)) as image:
+        with _opened(data, header.format) as image:
             image.load()
             return use(_to_rgb(image), exif_orientation(image.info.get("exif", b"")))
-    except MemoryError:
+    except (MemoryError, UnreadableImage):
         raise  # the machine's trouble, not the photo's: worth another attempt
     except Exception as error:  # decoders raise nearly any type on hostile bytes
         raise _fault(error, data, header.format) from error
+
+
+def _opened(data: bytes, fmt: ImageFormat) -> ImageFile.ImageFile:
+    return JpegFile(data) if fmt == "JPEG" else _PLUGINS[fmt](io.BytesIO(data))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
