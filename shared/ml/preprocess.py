@@ -22,6 +22,7 @@ from PIL import (
 from shared.ml.errors import UnreadableImage
 from shared.ml.formats.header import ImageFormat, read_header
 from shared.ml.formats.jpeg_file import JpegFile
+from shared.ml.formats.png_chunks import without_texts
 from shared.ml.spec import PreprocessSpec, StackSpec
 from shared.ml.stack import Stack, stack_of
 
@@ -30,6 +31,12 @@ _T = TypeVar("_T")
 
 # Refused from the header, before decoding. A 50-megapixel photo decodes to 150 MB.
 DEFAULT_MAX_PIXELS = 50_000_000
+
+# Bytes of memory for each pixel while a photo is decoded, converted, turned and shrunk. Pillow has
+# four for each picture; the decoded, the converted and the turned one are there at once.
+BYTES_PER_PIXEL = 12
+# Of the parts in which a photo is converted to RGB.
+_STRIP_PIXELS = 1 << 20
 
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -136,7 +143,9 @@ def _decoded(data: bytes, max_pixels: int, use: Callable[[Image.Image, int], _T]
 
 
 def _opened(data: bytes, fmt: ImageFormat) -> ImageFile.ImageFile:
-    return JpegFile(data) if fmt == "JPEG" else _PLUGINS[fmt](io.BytesIO(data))
+    if fmt == "JPEG":
+        return JpegFile(data)
+    return _PLUGINS[fmt](io.BytesIO(without_texts(data) if fmt == "PNG" else data))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -187,6 +196,21 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image.convert("RGB")
+    # Strip by strip: of a 50-megapixel photo each intermediate picture has 200 MB.
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width)
+    if height <= rows:
+        return _strip_to_rgb(image)
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(height, top + rows)))
+        rgb.paste(_strip_to_rgb(strip), (0, top))
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips instead of scaling
         high_byte = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
         return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")
