@@ -19,6 +19,8 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_fetch_threads: int = Field(default=8, ge=1)
     # Threads that decode (Pillow releases the GIL while it does).
     worker_decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    # Bytes of memory of all photos that are decoded at once; a 50-megapixel one takes 600 MB.
+    worker_decode_bytes: int = Field(default=768 * 1024 * 1024, ge=1)
     # Chunks of bulk catalogs under way at once, besides the former; 0 leaves catalogs to others.
     worker_bulk_concurrency: int = Field(default=2, ge=0)
     # Threads that fetch and decode catalogs' photos, at a lower CPU priority than the others.
