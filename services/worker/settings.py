@@ -42,7 +42,7 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     # Seconds until the images of a dead worker may be taken by another; renewed every third of it.
     worker_lease_seconds: float = Field(default=30.0, gt=0)
     # Larger images are refused from their header; the gateway's limit should be the same.
-    worker_max_pixels: int = Field(default=50_000_000, ge=1)
+    worker_max_pixels: int = Field(default=52_000_000, ge=1)
     # Seconds a stopping worker gives its running chunks.
     worker_shutdown_seconds: float = Field(default=25.0, gt=0)
     # Address on which /metrics answers.

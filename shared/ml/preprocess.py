@@ -29,8 +29,8 @@ from shared.ml.stack import Stack, stack_of
 UInt8Array = NDArray[np.uint8]
 _T = TypeVar("_T")
 
-# Refused from the header, before decoding. A 50-megapixel photo decodes to 150 MB.
-DEFAULT_MAX_PIXELS = 50_000_000
+# Refused from the header, before decoding. "50-megapixel" phones take up to 8192 x 6144 pixels.
+DEFAULT_MAX_PIXELS = 52_000_000
 
 # Bytes of memory for each pixel while a photo is decoded, converted, turned and shrunk. Pillow has
 # four for each picture; the decoded, the converted and the turned one are there at once.

@@ -9,6 +9,7 @@ from services.ingest.sources.rows import (
     RowProblem,
     SourceProblem,
     SourceRow,
+    is_incidental,
 )
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
 from shared.core.texts import storable
@@ -26,7 +27,7 @@ class PrefixSource:
         self._photos = photos
 
     def rows(self, position: Position) -> Iterator[SourceRow]:
-        """See Source. Empty objects named like directories are no rows."""
+        """See Source. Objects named like directories, and what systems add, are no rows."""
         try:
             relative_key(self._prefix) if self._prefix else None
         except RowProblem as problem:
@@ -34,7 +35,7 @@ class PrefixSource:
         number = int(position.get("line", 0))
         listed = self._files.list(self._root + self._prefix, position.get("after"))
         for file in listed:
-            if file.key.endswith("/"):
+            if file.key.endswith("/") or is_incidental(file.key.rpartition("/")[2]):
                 continue
             number += 1
             name = file.key.removeprefix(self._root)

@@ -14,6 +14,8 @@ MAX_SOURCE = 2048
 # Longer ones are no ids, and Python refuses to write the longest.
 _MAX_INTEGER = 10**MAX_TEXT
 
+_ADDED_BY_SYSTEMS = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
+
 # Where reading goes on: a JSON object that only its source understands, but for `rows`, about how
 # many there are.
 Position = dict[str, Any]
@@ -76,21 +78,35 @@ class PhotoReaders(Protocol):
         """Return what reads the tenant's object `key`."""
 
 
+def is_incidental(name: str) -> bool:
+    """Say whether a file of this name is one that systems add beside photos."""
+    return name.startswith(".") or name.lower() in _ADDED_BY_SYSTEMS
+
+
 def row_of(
     line: int, after: Position, fields: Mapping[str, Any], photos: PhotoReaders
 ) -> SourceRow:
-    """Return the row that `fields` (url or key, custom_id, listing_id, category) describe."""
-    source = ""
-    try:
-        url, key = _text(fields, "url", MAX_SOURCE), _text(fields, "key", MAX_SOURCE)
-        source = url or key or ""
-        if (url is None) == (key is None):
-            raise _invalid("give either url or key")
-        custom_id, listing_id, category = (
-            _text(fields, name, MAX_TEXT) for name in ("custom_id", "listing_id", "category")
+    """Return the row that `fields` (url or key, custom_id, listing_id, category) describe.
+
+    A row that gives no photo keeps those of its names that can be read.
+    """
+    names: dict[str, str | None] = {}
+    problem: RowProblem | None = None
+    for name in ("url", "key", "custom_id", "listing_id", "category"):
+        try:
+            names[name] = _text(fields, name, MAX_SOURCE if name in ("url", "key") else MAX_TEXT)
+        except RowProblem as found:
+            problem = problem or found
+            names[name] = None
+    url, key = names["url"], names["key"]
+    custom_id, listing_id, category = names["custom_id"], names["listing_id"], names["category"]
+    source = url or key or ""
+    if problem is None and (url is None) == (key is None):
+        problem = _invalid("give either url or key")
+    if problem is not None:
+        return SourceRow(
+            line, source, after, None, custom_id, listing_id, category, problem=problem
         )
-    except RowProblem as problem:
-        return SourceRow(line, source, after, problem=problem)
     read = photos.by_url(url) if url is not None else photos.by_key(key or "")
     return SourceRow(line, source, after, read, custom_id, listing_id, category, source_url=url)
 
