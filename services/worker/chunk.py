@@ -94,7 +94,10 @@ class ChunkProcessor:
         with self._keeper.keep(lease.id, [image.id for image in lease.images]):
             known = {judged.image_id for judged in standing}
             unknown = [image for image in lease.images if image.id not in known]
-            outcomes = [*standing, *(self._judge.run(unknown) if unknown else ())]
+            outcomes: Sequence[Outcome] = [
+                *standing,
+                *(self._judge.run(unknown) if unknown else ()),
+            ]
             settled, finished, outcomes = self._settle(lease, outcomes)
         lost = len(outcomes) - settled
         if lost:
