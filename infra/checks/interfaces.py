@@ -34,7 +34,7 @@ def interfaces() -> dict[str, Any]:
     """Return all names, ready for JSON and in a fixed order."""
     trees = [ast.parse(path.read_text()) for path in _modules()]
     return {
-        "openapi": structure(create_app(_nowhere()).openapi()),
+        "openapi": structure(create_app(nowhere()).openapi()),
         "environment": sorted({*_settings(), *_variables(trees)}),
         "metrics": dict(sorted(_metrics(trees))),
         "events": sorted(EventType),
@@ -54,7 +54,7 @@ def structure(node: Any, *, names: bool = False) -> Any:
     return node
 
 
-def _nowhere() -> GatewaySettings:
+def nowhere() -> GatewaySettings:
     """Return settings of a gateway whose document is wanted, and which never connects."""
     return GatewaySettings.model_validate(
         {

@@ -33,7 +33,7 @@ class GatewaySettings(FetchSettings, WebhookSettings):
     # Bytes of a catalog's manifest or archive: some million rows, or some thousand photos.
     gateway_max_catalog_bytes: int = Field(default=1024 * MIB, ge=1)
     # Width times height times frames, read from the header. 50 megapixels decode to 150 MB.
-    gateway_max_pixels: int = Field(default=50_000_000, ge=1)
+    gateway_max_pixels: int = Field(default=52_000_000, ge=1)
 
     # Where people find the web page, such as https://photos.example.com: drift reports then link
     # their example photos to it. Without it they link to the API, which needs a key.

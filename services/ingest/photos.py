@@ -11,10 +11,11 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from services.ingest.sources.prefix import relative_key
-from services.ingest.sources.rows import ReadPhoto, RowProblem, SourceRow, storable
+from services.ingest.sources.rows import ReadPhoto, RowProblem, SourceRow
 from shared.contracts.catalogs import RowErrorCode, import_prefix
 from shared.contracts.errors import ImageErrorCode
 from shared.core.errors import ObjectMissing, StorageError
+from shared.core.texts import storable
 from shared.db.catalogs.reading import ReadRow
 from shared.db.jobs.rows import NewImage
 from shared.ml.errors import UnreadableImage

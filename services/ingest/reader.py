@@ -29,6 +29,8 @@ log = get_logger(__name__)
 # Seconds between two looks for room, and after a fault before the next turn.
 _ROOM_SECONDS = 0.2
 _FAULT_SECONDS = 5.0
+# Readers that one place of a catalog may end before it is tried no more.
+MAX_CRASHES = 3
 
 
 class Stopped(Exception):
@@ -92,8 +94,15 @@ class CatalogReader:
         loader = PhotoLoader(self._store, catalog.tenant_id, limits)
         ends_at = time.monotonic() + self._settings.ingest_turn_seconds
         turn = _Turn(catalog, lease_id, loader, ends_at)
-        log.info("catalog.turn", catalog_id=str(catalog.id), rows_read=catalog.rows_read)
+        log.info(
+            "catalog.turn",
+            catalog_id=str(catalog.id),
+            rows_read=catalog.rows_read,
+            crashes=catalog.crashes,
+        )
         try:
+            if catalog.crashes >= MAX_CRASHES:
+                raise _exhausted(catalog)
             self._read(turn)
         except CatalogLost:
             log.info("catalog.lost", catalog_id=str(catalog.id))
@@ -220,6 +229,14 @@ class CatalogReader:
             request_id=turn.catalog.request_id,
             rows=rows,
         )
+
+
+def _exhausted(catalog: Catalog) -> SourceProblem:
+    detail = (
+        f"reading on behind the first {catalog.rows_read} rows ended the reader"
+        f" {catalog.crashes} times; split the file to find the row that does it"
+    )
+    return SourceProblem(CatalogErrorCode.ATTEMPTS_EXHAUSTED, detail)
 
 
 def _take(rows: Iterator[SourceRow], count: int) -> tuple[list[SourceRow], SourceProblem | None]:

@@ -30,7 +30,7 @@ class IngestSettings(FetchSettings):
     # Bytes and pixels of one photo; the gateway's limits should be the same.
     ingest_max_image_bytes: int = Field(default=20 * MIB, ge=1)
     # Width times height times frames, read from the header.
-    ingest_max_pixels: int = Field(default=50_000_000, ge=1)
+    ingest_max_pixels: int = Field(default=52_000_000, ge=1)
     # Rows of one catalog.
     ingest_max_rows: int = Field(default=5_000_000, ge=1)
     # Files of one archive; their directory is held in memory, about 1 KiB each.

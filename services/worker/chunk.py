@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.orm import Session
 
 from services.worker.inference.pipeline import Outcome, Postponed
 from services.worker.leases import LeaseKeeper
 from services.worker.metrics import FAILURES, IMAGES, LEASES_LOST, PROBABILITY, REUSED
+from shared.contracts.errors import ImageErrorCode
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.logging import get_logger
 from shared.db.engine import SessionFactory
@@ -87,8 +94,11 @@ class ChunkProcessor:
         with self._keeper.keep(lease.id, [image.id for image in lease.images]):
             known = {judged.image_id for judged in standing}
             unknown = [image for image in lease.images if image.id not in known]
-            outcomes = [*standing, *(self._judge.run(unknown) if unknown else ())]
-            settled, finished = self._transact(lambda s: _store(s, lease, outcomes))
+            outcomes: Sequence[Outcome] = [
+                *standing,
+                *(self._judge.run(unknown) if unknown else ()),
+            ]
+            settled, finished, outcomes = self._settle(lease, outcomes)
         lost = len(outcomes) - settled
         if lost:
             LEASES_LOST.inc(lost)
@@ -109,6 +119,35 @@ class ChunkProcessor:
             return lease, []
         leased = [image.id for image in lease.images]
         return lease, find_standing(session, leased, self._judge.reuse_key)
+
+    def _settle(
+        self, lease: Lease, outcomes: Sequence[Outcome]
+    ) -> tuple[int, int, Sequence[Outcome]]:
+        """Write the outcomes; returns (images settled or released, jobs finished, outcomes).
+
+        In one transaction; should the database refuse a value in it, one by one, so that the photo
+        which it came with fails alone (G4).
+        """
+        try:
+            return *self._transact(lambda s: _store(s, lease, outcomes)), outcomes
+        except (StatementError, ValueError) as error:
+            _raise_unless_refused(error)
+            log.warning("chunk.refused_together", images=len(outcomes), error=_cause(error))
+        written = [self._settle_one(lease, outcome) for outcome in outcomes]
+        settled, finished = (sum(counts) for counts in zip(*(w[:2] for w in written), strict=True))
+        return settled, finished, [outcome for _, _, outcome in written]
+
+    def _settle_one(self, lease: Lease, outcome: Outcome) -> tuple[int, int, Outcome]:
+        try:
+            return *self._transact(lambda s: _store(s, lease, [outcome])), outcome
+        except (StatementError, ValueError) as error:
+            _raise_unless_refused(error)
+            log.error(  # noqa: TRY400  # one line is enough
+                "chunk.refused", image_id=str(outcome.image_id), error=_cause(error)
+            )
+        code = ImageErrorCode.INFERENCE_FAILED
+        failed = Failed(outcome.image_id, code, "the verdict could not be stored")
+        return *self._transact(lambda s: _store(s, lease, [failed])), failed
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         for pause in _DATABASE_BACKOFF:
@@ -138,6 +177,20 @@ def _store(session: Session, lease: Lease, outcomes: Sequence[Outcome]) -> tuple
         add_chunks(session, held, MAX_CHUNK, delay, bulk=is_bulk)
         released += len(held)
     return len(settled) + released, len(finished)
+
+
+def _raise_unless_refused(error: Exception) -> None:
+    """Raise `error` again unless it says that a value is not taken.
+
+    A text that UTF-8 cannot write is a ValueError of the driver's.
+    """
+    if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+        raise error
+
+
+def _cause(error: Exception) -> str:
+    """Return the first line of an error: the rest is the statement with all its values."""
+    return str(error).partition("\n")[0][:300]
 
 
 def _count(outcomes: Sequence[Outcome]) -> Counter[str]:

@@ -19,6 +19,8 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     worker_fetch_threads: int = Field(default=8, ge=1)
     # Threads that decode (Pillow releases the GIL while it does).
     worker_decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    # Bytes of memory of all photos that are decoded at once; a 50-megapixel one takes 600 MB.
+    worker_decode_bytes: int = Field(default=768 * 1024 * 1024, ge=1)
     # Chunks of bulk catalogs under way at once, besides the former; 0 leaves catalogs to others.
     worker_bulk_concurrency: int = Field(default=2, ge=0)
     # Threads that fetch and decode catalogs' photos, at a lower CPU priority than the others.
@@ -40,7 +42,7 @@ class WorkerSettings(BaseAppSettings, RegistrySettings):
     # Seconds until the images of a dead worker may be taken by another; renewed every third of it.
     worker_lease_seconds: float = Field(default=30.0, gt=0)
     # Larger images are refused from their header; the gateway's limit should be the same.
-    worker_max_pixels: int = Field(default=50_000_000, ge=1)
+    worker_max_pixels: int = Field(default=52_000_000, ge=1)
     # Seconds a stopping worker gives its running chunks.
     worker_shutdown_seconds: float = Field(default=25.0, gt=0)
     # Address on which /metrics answers.

@@ -100,6 +100,7 @@ def model_loader(settings: WorkerSettings, store: ObjectStore) -> Loader:
             settings.worker_batch_wait_ms / 1000,
             settings.worker_max_pixels,
             settings.worker_bulk_threads,
+            settings.worker_decode_bytes,
             provenance=Provenance(
                 settings.worker_provenance_conclusive,
                 settings.worker_provenance_trust_anchors,

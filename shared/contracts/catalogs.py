@@ -50,6 +50,8 @@ class CatalogErrorCode(StrEnum):
     INVALID_ARCHIVE = "invalid_archive"
     EMPTY_CATALOG = "empty_catalog"
     SOURCE_MISSING = "source_missing"
+    # Reading on ended the reader, again and again.
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
 
 def import_prefix(tenant_id: UUID) -> str:

@@ -11,6 +11,7 @@ class ImageErrorCode(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
     TRUNCATED_IMAGE = "truncated_image"
+    DAMAGED_IMAGE = "damaged_image"
     UNREADABLE_IMAGE = "unreadable_image"
     OBJECT_MISSING = "object_missing"
     INFERENCE_FAILED = "inference_failed"
@@ -31,6 +32,9 @@ IMAGE_ERROR_HELP: dict[ImageErrorCode, str] = {
     ImageErrorCode.TOO_LARGE: "The file has more bytes than allowed. Send a smaller file.",
     ImageErrorCode.TOO_MANY_PIXELS: "The image has more pixels than allowed. Scale it down.",
     ImageErrorCode.TRUNCATED_IMAGE: "The file ends before the image does. Upload it again.",
+    ImageErrorCode.DAMAGED_IMAGE: (
+        "Parts of the compressed pixels are missing or overwritten. Upload the original again."
+    ),
     ImageErrorCode.UNREADABLE_IMAGE: "The file cannot be decoded. Save it again and resend.",
     ImageErrorCode.OBJECT_MISSING: "The stored bytes are gone. Upload the photo again.",
     ImageErrorCode.INFERENCE_FAILED: "The model could not judge this image. Report it to us.",

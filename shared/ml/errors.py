@@ -9,6 +9,7 @@ ImageFault = Literal[
     "unsupported_type",
     "too_many_pixels",
     "truncated_image",
+    "damaged_image",
     "unreadable_image",
 ]
 

@@ -15,21 +15,28 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
-    JpegImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
 )
 
 from shared.ml.errors import UnreadableImage
 from shared.ml.formats.header import ImageFormat, read_header
+from shared.ml.formats.jpeg_file import JpegFile
+from shared.ml.formats.png_chunks import without_texts
 from shared.ml.spec import PreprocessSpec, StackSpec
 from shared.ml.stack import Stack, stack_of
 
 UInt8Array = NDArray[np.uint8]
 _T = TypeVar("_T")
 
-# Refused from the header, before decoding. A 50-megapixel photo decodes to 150 MB.
-DEFAULT_MAX_PIXELS = 50_000_000
+# Refused from the header, before decoding. "50-megapixel" phones take up to 8192 x 6144 pixels.
+DEFAULT_MAX_PIXELS = 52_000_000
+
+# Bytes of memory for each pixel while a photo is decoded, converted, turned and shrunk. Pillow has
+# four for each picture; the decoded, the converted and the turned one are there at once.
+BYTES_PER_PIXEL = 12
+# Of the parts in which a photo is converted to RGB.
+_STRIP_PIXELS = 1 << 20
 
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -43,15 +50,9 @@ _TRANSPOSE = {
 }
 
 
-class _JpegFile(JpegImagePlugin.JpegImageFile):
-    def _read_dpi_from_exif(self) -> None:
-        """Skip Pillow's EXIF parse on opening: it warns about corrupt EXIF, process-wide."""
-
-
 # Plugins are called directly: `Image.open` compares the size with the process-wide
 # MAX_IMAGE_PIXELS and warns, where `max_pixels` has decided already.
 _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
-    "JPEG": _JpegFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,
@@ -72,7 +73,7 @@ def preprocess(
 
     Raises:
         UnreadableImage: with code `empty_file`, `unsupported_type`, `too_many_pixels`,
-            `truncated_image` or `unreadable_image`.
+            `truncated_image`, `damaged_image` or `unreadable_image`.
     """
     if isinstance(spec, StackSpec):
         return stack(data, spec, max_pixels).pixels
@@ -132,13 +133,19 @@ def _decoded(data: bytes, max_pixels: int, use: Callable[[Image.Image, int], _T]
             f"{header.width}x{header.height} is {header.pixels} pixels, allowed are {max_pixels}",
         )
     try:
-        with _PLUGINS[header.format](io.BytesIO(data)) as image:
+        with _opened(data, header.format) as image:
             image.load()
             return use(_to_rgb(image), exif_orientation(image.info.get("exif", b"")))
-    except MemoryError:
+    except (MemoryError, UnreadableImage):
         raise  # the machine's trouble, not the photo's: worth another attempt
     except Exception as error:  # decoders raise nearly any type on hostile bytes
         raise _fault(error, data, header.format) from error
+
+
+def _opened(data: bytes, fmt: ImageFormat) -> ImageFile.ImageFile:
+    if fmt == "JPEG":
+        return JpegFile(data)
+    return _PLUGINS[fmt](io.BytesIO(without_texts(data) if fmt == "PNG" else data))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -189,6 +196,21 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image.convert("RGB")
+    # Strip by strip: of a 50-megapixel photo each intermediate picture has 200 MB.
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width)
+    if height <= rows:
+        return _strip_to_rgb(image)
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(height, top + rows)))
+        rgb.paste(_strip_to_rgb(strip), (0, top))
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips instead of scaling
         high_byte = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
         return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")

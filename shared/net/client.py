@@ -4,6 +4,7 @@ Built on httpcore rather than httpx because only httpcore takes a network backen
 the check and the connection meet: no second name lookup lies between them.
 """
 
+import contextlib
 import functools
 import ssl
 import time
@@ -228,6 +229,9 @@ def _headers(response: httpcore.Response) -> dict[str, str]:
 
 
 def _joined(url: httpx.URL, location: str) -> httpx.URL:
+    # Many servers write UTF-8 where only ASCII may stand; what is none stays Latin-1.
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
     try:
         return url.join(location)
     except (httpx.InvalidURL, ValueError):
@@ -258,17 +262,23 @@ def _read_body(response: httpcore.Response, headers: Mapping[str, str], max_byte
     return b"".join(parts)
 
 
+_READ_COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate"})
+_COMPRESSIONS = _READ_COMPRESSIONS | {"br", "compress", "x-compress", "zstd", "dcb", "dcz"}
+
+
 class _Decoder:
     """Undoes a content encoding that came although none was asked for, within a limit."""
 
     def __init__(self, encoding: str) -> None:
-        encoding = encoding.strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        # Object stores give back whatever an uploader wrote there: `aws-chunked`, `UTF-8`. What is
+        # no compression changes no byte.
+        codings = {coding.strip().lower() for coding in encoding.split(",")} & _COMPRESSIONS
+        if codings - _READ_COMPRESSIONS:
             raise FetchError(
-                FetchErrorCode.FETCH_FAILED, "The server sent a content encoding nobody asked for."
+                FetchErrorCode.FETCH_FAILED, "The server sent a compression nobody asked for."
             )
         # 32: a zlib or a gzip header, whichever is there.
-        self._zlib = None if encoding in {"", "identity"} else zlib.decompressobj(32 + 15)
+        self._zlib = zlib.decompressobj(32 + 15) if codings else None
 
     def decode(self, chunk: bytes, limit: int) -> bytes:
         """Return at most `limit` (at least 1) bytes that `chunk` decodes to."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What directories are searched for; a file named outright is sent whatever it is called.
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"})
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".gif", ".avif"}
+)
 
 
 class NoPhotos(Exception):

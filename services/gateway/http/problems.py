@@ -152,6 +152,7 @@ NO_IMAGES = _kind(
 EMPTY_FILE = _image_kind(ImageErrorCode.EMPTY_FILE, 422, "The file is empty")
 UNREADABLE_IMAGE = _image_kind(ImageErrorCode.UNREADABLE_IMAGE, 422, "The image cannot be decoded")
 TRUNCATED_IMAGE = _image_kind(ImageErrorCode.TRUNCATED_IMAGE, 422, "The image is cut off")
+DAMAGED_IMAGE = _image_kind(ImageErrorCode.DAMAGED_IMAGE, 422, "The image is damaged")
 NO_USABLE_IMAGE = _kind(
     "no-usable-image",
     422,
@@ -247,6 +248,7 @@ UPLOAD_PROBLEMS = (
     EMPTY_FILE,
     UNREADABLE_IMAGE,
     TRUNCATED_IMAGE,
+    DAMAGED_IMAGE,
     QUEUE_FULL,
     STORAGE_UNAVAILABLE,
 )

@@ -1,5 +1,6 @@
 """Problems as HTTP responses, and the handlers that turn every exception into one."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,6 +24,8 @@ from services.gateway.http.problems import (
 from shared.contracts.wire.jobs import Problem
 from shared.core.errors import StorageError
 from shared.core.logging import get_logger
+
+_PARAMETER = re.compile(r"\{[^}]+\}")
 
 log = get_logger(__name__)
 
@@ -83,13 +86,28 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     # FastAPI, reading a JSON body, hides what the upload guard raised behind a 400.
     if isinstance(error.__cause__, ProblemError):
         return problem_response(error.__cause__, request.scope)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        named = {each.strip() for each in headers.get("Allow", "").split(",") if each.strip()}
+        headers["Allow"] = ", ".join(sorted(named | _allowed(request)))
     kinds = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
     problem = ProblemError(
         kinds.get(error.status_code, MALFORMED_REQUEST),
         f"{request.method} {request.url.path}: {error.detail}",
-        headers=dict(error.headers or {}),
+        headers=headers,
     )
     return problem_response(problem, request.scope)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Return the methods of all documented routes of the path; the router names one route's."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return {
+        method.upper()
+        for template, operations in paths.items()
+        if re.fullmatch(_PARAMETER.sub("[^/]+", template), request.url.path)
+        for method in operations
+    }
 
 
 async def _on_validation(request: Request, error: Exception) -> JSONResponse:

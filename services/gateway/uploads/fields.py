@@ -1,17 +1,14 @@
 """The text fields of `POST /jobs`: checked so that PostgreSQL can store whatever passes."""
 
 import json
-import unicodedata
 from typing import Any, NoReturn
 
+from shared.core.texts import has_unstorable
 from shared.net import FetchError, Guard
 
 MAX_TEXT = 200
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 16
-
-# Control characters, and surrogates, which UTF-8 cannot write.
-_UNSTORABLE = frozenset({"Cc", "Cs"})
 
 
 class InvalidField(ValueError):
@@ -27,7 +24,7 @@ def parse_text(raw: str) -> str | None:
     value = raw.strip()
     if len(value) > MAX_TEXT:
         raise InvalidField(f"at most {MAX_TEXT} characters")
-    if any(unicodedata.category(character) in _UNSTORABLE for character in value):
+    if has_unstorable(value):
         raise InvalidField("control characters are not allowed")
     return value or None
 

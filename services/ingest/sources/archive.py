@@ -11,15 +11,17 @@ from threading import Lock
 from typing import BinaryIO
 
 from services.ingest.sources.rows import (
+    MAX_SOURCE,
     Position,
     ReadPhoto,
     RowProblem,
     SourceProblem,
     SourceRow,
-    storable,
+    is_incidental,
 )
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
 from shared.contracts.errors import ImageErrorCode
+from shared.core.texts import storable
 
 # End of the central directory, and its ZIP64 form with the locator that leads there.
 _END = struct.Struct("<4s4H2LH")
@@ -51,7 +53,7 @@ class ArchiveSource:
         self._lock = Lock()
 
     def rows(self, position: Position) -> Iterator[SourceRow]:
-        """See Source. Directories and files that systems add (`__MACOSX`, `.…`) are no rows."""
+        """See Source. Directories and what systems add (`__MACOSX`, `Thumbs.db`) are no rows."""
         # Before zipfile reads the directory: it holds all of it in memory.
         _check_directory(self._stream, self._limits.max_entries)
         try:
@@ -59,6 +61,8 @@ class ArchiveSource:
         except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
             raise _invalid(f"not a readable ZIP archive: {error}") from error
         entries = archive.infolist()
+        if "xl/workbook.xml" in archive.NameToInfo:
+            raise _invalid("an Excel workbook, not photos: save the sheet as CSV and send that")
         self._check_entries(entries)
         for number, entry in enumerate(entries, start=1):
             if number <= int(position.get("entry", 0)) or _is_incidental(entry):
@@ -80,7 +84,7 @@ class ArchiveSource:
     def _row(
         self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int, after: Position
     ) -> SourceRow:
-        name = storable(entry.filename)
+        name = storable(_name(entry), MAX_SOURCE)
         ratio = entry.file_size / max(1, entry.compress_size)
         if entry.flag_bits & 0x1:
             problem = _suspicious("the file is encrypted")
@@ -133,7 +137,17 @@ def _check_directory(stream: BinaryIO, max_entries: int) -> None:
 
 def _is_incidental(entry: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(entry.filename)
-    return entry.is_dir() or path.name.startswith(".") or "__MACOSX" in path.parts
+    return entry.is_dir() or is_incidental(path.name) or "__MACOSX" in path.parts
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Return the entry's name: macOS writes UTF-8 without the flag that says so."""
+    if entry.flag_bits & 0x800 or entry.filename.isascii():
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def _invalid(detail: str) -> SourceProblem:

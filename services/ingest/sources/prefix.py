@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 
 from services.ingest.sources.rows import (
+    MAX_SOURCE,
     PhotoReaders,
     Position,
     RowProblem,
     SourceProblem,
     SourceRow,
-    storable,
+    is_incidental,
 )
 from shared.contracts.catalogs import CatalogErrorCode, RowErrorCode
+from shared.core.texts import storable
 from shared.storage.files import S3Files
 
 
@@ -25,7 +27,7 @@ class PrefixSource:
         self._photos = photos
 
     def rows(self, position: Position) -> Iterator[SourceRow]:
-        """See Source. Empty objects named like directories are no rows."""
+        """See Source. Objects named like directories, and what systems add, are no rows."""
         try:
             relative_key(self._prefix) if self._prefix else None
         except RowProblem as problem:
@@ -33,12 +35,12 @@ class PrefixSource:
         number = int(position.get("line", 0))
         listed = self._files.list(self._root + self._prefix, position.get("after"))
         for file in listed:
-            if file.key.endswith("/"):
+            if file.key.endswith("/") or is_incidental(file.key.rpartition("/")[2]):
                 continue
             number += 1
             name = file.key.removeprefix(self._root)
             after = {"line": number, "after": file.key}
-            yield SourceRow(number, storable(name), after, self._photos.by_key(name))
+            yield SourceRow(number, storable(name, MAX_SOURCE), after, self._photos.by_key(name))
 
 
 def relative_key(key: str) -> str:

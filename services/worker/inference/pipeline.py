@@ -11,6 +11,7 @@ from services.worker.bulk import yield_to_others
 from services.worker.engines.port import Engine, Images
 from services.worker.engines.serial import SerialEngine
 from services.worker.inference.batcher import BatchError, MicroBatcher
+from services.worker.inference.budget import ByteBudget
 from services.worker.inference.explain import explain
 from services.worker.inference.judged_with import judged_with
 from services.worker.inference.told import told_by_networks
@@ -24,15 +25,19 @@ from shared.db.jobs.leases import LeasedImage
 from shared.db.jobs.results import Failed, Judged
 from shared.ml.errors import UnreadableImage
 from shared.ml.formats.encoder_quality import encoder_quality
+from shared.ml.formats.header import read_header
 from shared.ml.heatmap import Heatmap
 from shared.ml.package import ModelPackage
 from shared.ml.postprocess import Judgement, judge, needs_second_look, settle
-from shared.ml.preprocess import preprocess
+from shared.ml.preprocess import BYTES_PER_PIXEL, preprocess
 from shared.ml.recheck import reencode
 from shared.storage.port import ObjectStore
 
 # Reads that gave other bytes than were stored, before the object is given up as damaged.
 MAX_CORRUPT_READS = 8
+# Tries of a photo for which there was not enough memory.
+MAX_MEMORY_TRIES = 5
+DEFAULT_DECODE_BYTES = 768 * 1024 * 1024
 # A bulk batch is this part of a full one: a lone photo may have to wait for the one under way.
 BULK_BATCH_SHARE = 4
 
@@ -97,10 +102,15 @@ class InferencePipeline:
         batch_wait_seconds: float,
         max_pixels: int,
         bulk_threads: int = 2,
+        decode_bytes: int = DEFAULT_DECODE_BYTES,
         provenance: Provenance | None = None,
         digest: str = "",
     ) -> None:
-        """`digest` is that of the package directory, for the record only."""
+        """`digest` is that of the package directory, for the record only.
+
+        Photos that are decoded at once have `decode_bytes` of memory together.
+        """
+        self._budget = ByteBudget(decode_bytes)
         self._store = store
         self._package = package
         self._manifest = package.manifest
@@ -142,7 +152,8 @@ class InferencePipeline:
 
     def explain(self, data: bytes) -> Heatmap:
         """Return the heatmap of an encoded photo, between two batches; see `explain`."""
-        return explain(data, self._package, self._engine, self._max_pixels)
+        with self._budget.hold(read_header(data).pixels * BYTES_PER_PIXEL):
+            return explain(data, self._package, self._engine, self._max_pixels)
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
@@ -161,12 +172,12 @@ class InferencePipeline:
             else:
                 decoding = self._decoders.submit(_timed, "decode", lambda: self._decode(data))
                 array = decoding.result()
+            found = self._batcher.submit(array, bulk=image.bulk)
+            # While the batch forms and runs: C2PA signatures take longer than a forward pass.
+            findings = _timed("provenance", lambda: self._provenance.read(data))
+            return _Submitted(array, found, findings, encoder_quality(data))
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this image's alone (G4)
             return _explain(image, error)
-        found = self._batcher.submit(array, bulk=image.bulk)
-        # While the batch forms and runs: C2PA signatures take longer than a forward pass.
-        findings = _timed("provenance", lambda: self._provenance.read(data))
-        return _Submitted(array, found, findings, encoder_quality(data))
 
     def _predict(self, images: Images) -> list[_Found]:
         predictions = self._engine.predict(images)
@@ -181,7 +192,8 @@ class InferencePipeline:
         return self._store.get(image.object_key, image.size, image.sha256)
 
     def _decode(self, data: bytes) -> Images:
-        return preprocess(data, self._manifest.preprocess, self._max_pixels)
+        with self._budget.hold(read_header(data).pixels * BYTES_PER_PIXEL):
+            return preprocess(data, self._manifest.preprocess, self._max_pixels)
 
     def _first_look(self, image: LeasedImage, staged: _Staged) -> _Look | Failed | Postponed:
         if not isinstance(staged, _Submitted):
@@ -189,24 +201,27 @@ class InferencePipeline:
         try:
             found = staged.found.result()
             judgement = judge(found.logit, self._manifest)
-        except (BatchError, ValueError) as error:
-            return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+        except Exception as error:  # noqa: BLE001  # again this image's alone
+            return _explain_forward(image, error)
         if found.told:
             PHOTOS_ENDED.labels(found.told["ended_at"]).inc()
         recheck = self._manifest.recheck
         if recheck is None or not needs_second_look(judgement, self._manifest):
             return _Look(judgement, found, None, staged)
-        pixels = reencode(staged.array, recheck.jpeg_quality)
-        again = self._batcher.submit(pixels, bulk=image.bulk)
+        try:
+            pixels = reencode(staged.array, recheck.jpeg_quality)
+            again = self._batcher.submit(pixels, bulk=image.bulk)
+        except Exception as error:  # noqa: BLE001
+            return _explain_forward(image, error)
         return _Look(judgement, found, again, staged)
 
-    def _conclude(self, image: LeasedImage, look: _Look) -> Judged | Failed:
+    def _conclude(self, image: LeasedImage, look: _Look) -> Outcome:
         judgement = look.judgement
         if look.again is not None:
             try:
                 judgement = settle(judgement, look.again.result().logit, self._manifest)
-            except (BatchError, ValueError) as error:
-                return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, str(error))
+            except Exception as error:  # noqa: BLE001
+                return _explain_forward(image, error)
             kept = judgement.label == look.judgement.label
             SECOND_LOOKS.labels("kept" if kept else "flipped").inc()
         judged = Judged(
@@ -234,11 +249,29 @@ def _explain(image: LeasedImage, error: Exception) -> Failed | Postponed:
             return Failed(image.id, ImageErrorCode.OBJECT_MISSING, str(error))
         case StorageError():
             return Postponed(image.id, image.attempts, str(error))
+        case MemoryError():
+            return _out_of_memory(image)
         case UnreadableImage():
             return Failed(image.id, ImageErrorCode(error.code), error.detail)
         case _:
             detail = f"{type(error).__name__}: {error}"
             return Failed(image.id, ImageErrorCode.UNREADABLE_IMAGE, detail)
+
+
+def _explain_forward(image: LeasedImage, error: Exception) -> Failed | Postponed:
+    """Sort a failure that came after the photo was decoded."""
+    if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+        return _out_of_memory(image)
+    detail = str(error) if isinstance(error, BatchError | ValueError) else repr(error)
+    return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, detail)
+
+
+def _out_of_memory(image: LeasedImage) -> Failed | Postponed:
+    """The machine's trouble, not the photo's: other work may be over the next time."""
+    if image.attempts < MAX_MEMORY_TRIES:
+        return Postponed(image.id, image.attempts, "out of memory")
+    detail = "judging it takes more memory than the worker has"
+    return Failed(image.id, ImageErrorCode.INFERENCE_FAILED, detail)
 
 
 def _timed(stage: str, call: Callable[[], _T]) -> _T:

@@ -32,7 +32,9 @@ def finding_of(report: Report) -> Finding:
     """Return the finding of a report; a report of another form raises KeyError or TypeError."""
     chain = list(_parents(report))
     active = report["manifests"][chain[0]]
-    failures = sorted({code for label in chain for code in _failures(report, label)})
+    failures = sorted(
+        {shown(str(code), 100) for label in chain for code in _failures(report, label)}
+    )
     broken = [code for code in failures if not code.startswith("signingCredential.")]
     trust = _trust(report, chain)
     says, types = _claims(report, chain)
@@ -42,7 +44,7 @@ def finding_of(report: Report) -> Finding:
         "digital_source_types": types,
         "generators": _generators(report, chain),
         "manifests": len(report["manifests"]),
-        "failures": failures,
+        "failures": failures[:32],
     }
     return Finding(Kind.C2PA, says, _strength(broken, trust), _sentence(facts, says), facts)
 

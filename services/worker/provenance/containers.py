@@ -5,6 +5,7 @@ bytes are a stranger's.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from services.worker.provenance.profiles import joined, profile_name, raw_profil
 # More than any camera or editor writes into one block.
 MAX_BLOCK = 1 << 20
 MAX_TEXTS = 64
+# Of all texts, of all XMP packets and of what is decompressed, in one file.
+MAX_TOTAL = 2 << 20
+# Segments, chunks or blocks of one file that are looked at; encoders write some hundred.
+MAX_SEGMENTS = 20_000
 
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\x00"
 # Then 32 digits that name the packet, its length and the portion's offset (XMP part 3, 1.1.3.1).
@@ -25,6 +30,7 @@ _XMP_KEYWORD = "XML:com.adobe.xmp"
 _EXIF_HEADER = b"Exif\x00\x00"
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 # ISO BMFF `uuid` box of a C2PA manifest store (C2PA 2.1, A.5.1).
+_FILL = re.compile(rb"\xff+")
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
@@ -43,21 +49,45 @@ class Blocks:
     texts: list[tuple[str, str]] = field(default_factory=list)
     # Whether a C2PA manifest store is embedded.
     c2pa: bool = False
+    # How much may still be kept, and decompressed.
+    text_room: int = MAX_TOTAL
+    xmp_room: int = MAX_TOTAL
+    inflate_room: int = MAX_TOTAL
 
     def add_text(self, keyword: str, text: str) -> None:
         """Keep a text, up to the limits."""
-        if len(self.texts) < MAX_TEXTS:
-            self.texts.append((keyword, text[:MAX_BLOCK]))
+        if len(self.texts) < MAX_TEXTS and self.text_room > 0:
+            kept = text[: min(MAX_BLOCK, self.text_room)]
+            self.text_room -= len(kept)
+            self.texts.append((keyword, kept))
 
     def add_xmp(self, packet: bytes) -> None:
         """Keep an XMP packet, up to the limits."""
-        if packet and len(self.xmp) < 4 and len(packet) <= MAX_BLOCK:
+        if packet and len(self.xmp) < 4 and len(packet) <= min(MAX_BLOCK, self.xmp_room):
+            self.xmp_room -= len(packet)
             self.xmp.append(packet)
 
     def add_exif(self, block: bytes) -> None:
         """Keep the first EXIF block; the header that some containers put before it is dropped."""
         if not self.exif and len(block) <= MAX_BLOCK:
             self.exif = block.removeprefix(_EXIF_HEADER)
+
+    def add_photoshop(self, block: bytes) -> None:
+        """Keep image resources, up to the limit; long ones come in several segments."""
+        if len(self.photoshop) + len(block) <= MAX_BLOCK:
+            self.photoshop += block
+
+    def inflate(self, data: bytes) -> bytes:
+        """Decompress up to the limits: a bomb stops there, and many share one limit."""
+        room = min(MAX_BLOCK, self.inflate_room)
+        if room <= 0:
+            return b""
+        try:
+            inflated = zlib.decompressobj().decompress(data, room)
+        except zlib.error:
+            return b""
+        self.inflate_room -= len(inflated)
+        return inflated
 
 
 def read_blocks(data: bytes) -> Blocks | None:
@@ -87,7 +117,7 @@ def _jpeg(data: bytes, blocks: Blocks) -> None:
         elif marker == 0xE1 and body.startswith(_XMP_EXTENSION):
             _extension(body.removeprefix(_XMP_EXTENSION), extensions)
         elif marker == 0xED and body.startswith(_PHOTOSHOP):
-            blocks.photoshop += body.removeprefix(_PHOTOSHOP)
+            blocks.add_photoshop(body.removeprefix(_PHOTOSHOP))
         elif marker == 0xEB and body.startswith(b"JP") and b"c2pa" in body[:256]:
             blocks.c2pa = True
         elif marker == 0xFE:
@@ -109,10 +139,14 @@ def _extension(body: bytes, extensions: _Extensions) -> None:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (marker, body) up to the start of the scan: metadata stands before it."""
     place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
+    for _ in range(MAX_SEGMENTS):
+        fill = _FILL.match(data, place)
+        if fill is None or fill.end() + 3 > len(data):
+            return
+        place = fill.end() - 1
         marker = data[place + 1]
-        if marker in {0x01, 0xFF} or 0xD0 <= marker <= 0xD8:
-            place += 1 if marker == 0xFF else 2
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            place += 2
             continue
         if marker in (0xD9, 0xDA):
             return
@@ -125,7 +159,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _png(data: bytes, blocks: Blocks) -> None:
     place = 8
-    while place + 12 <= len(data):
+    for _ in range(MAX_SEGMENTS):
+        if place + 12 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, place)
         if kind in _PNG_CHUNKS:
             _PNG_CHUNKS[kind](data[place + 8 : place + 8 + min(length, MAX_BLOCK)], blocks)
@@ -139,7 +175,7 @@ def _png_text(body: bytes, blocks: Blocks) -> None:
 
 def _png_ztxt(body: bytes, blocks: Blocks) -> None:
     keyword, _, text = body.partition(b"\x00")
-    _add_png_text(keyword, _inflate(text[1:]), blocks)
+    _add_png_text(keyword, blocks.inflate(text[1:]), blocks)
 
 
 def _png_itxt(body: bytes, blocks: Blocks) -> None:
@@ -147,7 +183,7 @@ def _png_itxt(body: bytes, blocks: Blocks) -> None:
     compressed = rest[:1] == b"\x01"
     _language, _, rest = rest[2:].partition(b"\x00")
     _translated, _, text = rest.partition(b"\x00")
-    _add_png_text(keyword, _inflate(text) if compressed else text, blocks)
+    _add_png_text(keyword, blocks.inflate(text) if compressed else text, blocks)
 
 
 def _add_png_text(keyword: bytes, raw: bytes, blocks: Blocks) -> None:
@@ -173,7 +209,7 @@ def _add_profile(name: str, profile: bytes, blocks: Blocks) -> None:
     elif name in ("exif", "app1"):
         blocks.add_exif(profile)
     elif name in ("iptc", "8bim"):
-        blocks.photoshop += profile.removeprefix(_PHOTOSHOP)
+        blocks.add_photoshop(profile.removeprefix(_PHOTOSHOP))
 
 
 def _png_c2pa(_body: bytes, blocks: Blocks) -> None:
@@ -193,17 +229,11 @@ _PNG_CHUNKS: dict[bytes, Callable[[bytes, Blocks], None]] = {
 }
 
 
-def _inflate(data: bytes) -> bytes:
-    """Decompress at most MAX_BLOCK bytes: a bomb stops there."""
-    try:
-        return zlib.decompressobj().decompress(data, MAX_BLOCK)
-    except zlib.error:
-        return b""
-
-
 def _webp(data: bytes, blocks: Blocks) -> None:
     place = 12
-    while place + 8 <= len(data):
+    for _ in range(MAX_SEGMENTS):
+        if place + 8 > len(data):
+            return
         kind, length = struct.unpack_from("<4sI", data, place)
         body = data[place + 8 : place + 8 + min(length, MAX_BLOCK)]
         if kind == b"EXIF":

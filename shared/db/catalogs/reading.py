@@ -20,6 +20,7 @@ from shared.contracts.states import JobKind
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.errors import DetectorError
 from shared.core.ids import new_id
+from shared.core.texts import storable
 from shared.db.jobs.rows import NewImage, NewJob, insert_job
 from shared.db.models import Catalog, CatalogItem, Image
 from shared.db.webhooks.events import emit
@@ -52,15 +53,25 @@ class ReadPage:
     is_last: bool
 
 
+# One at a time, so that two readers do not take two suspects at once.
+_LOCK_CLAIMS = text("SELECT pg_advisory_xact_lock(hashtext('catalogs.claim'))")
+
 # Tenants take turns: first who has the fewest catalogs being read, then who was read least lately.
+# Of catalogs whose reader died one is read at a time: the one that kills readers takes no other
+# with it again and again (G4).
 _CLAIM = text("""
-UPDATE catalogs SET lease_id = :lease_id,
+UPDATE catalogs SET crashes = crashes + CASE WHEN lease_id IS NULL THEN 0 ELSE 1 END,
+    lease_id = :lease_id,
     lease_expires_at = clock_timestamp() + make_interval(secs => :seconds),
     status = 'running', started_at = coalesce(started_at, clock_timestamp())
 WHERE id = (
     SELECT c.id FROM catalogs c
     WHERE c.finished_at IS NULL AND c.total IS NULL AND c.cancel_requested_at IS NULL
     AND (c.lease_id IS NULL OR c.lease_expires_at < clock_timestamp())
+    AND (c.crashes = 0 AND c.lease_id IS NULL OR NOT EXISTS (
+        SELECT 1 FROM catalogs s
+        WHERE s.id <> c.id AND s.crashes > 0 AND s.finished_at IS NULL
+        AND s.lease_id IS NOT NULL AND s.lease_expires_at > clock_timestamp()))
     ORDER BY (
         SELECT count(*) FROM catalogs o
         WHERE o.tenant_id = c.tenant_id AND o.finished_at IS NULL
@@ -86,6 +97,7 @@ _FENCE = text("SELECT id FROM catalogs WHERE id = :id AND lease_id = :lease_id F
 _ADVANCE = text("""
 UPDATE catalogs SET position = CAST(:position AS jsonb), rows_read = rows_read + :rows,
     duplicates = duplicates + :duplicates,
+    crashes = CASE WHEN :rows > 0 THEN 0 ELSE crashes END,
     total = CASE WHEN :is_last THEN rows_read + :rows END,
     error_code = coalesce(error_code, :error_code),
     error_detail = coalesce(error_detail, :error_detail)
@@ -128,8 +140,12 @@ SELECT tenant_id, webhook_url, finished_at IS NOT NULL AS finished FROM updated
 
 
 def claim(session: Session, seconds: float) -> tuple[Catalog, UUID] | None:
-    """Take the catalog whose turn it is, for `seconds`; returns it with the lease, or None."""
+    """Take the catalog whose turn it is, for `seconds`; returns it with the lease, or None.
+
+    A lease that ran out counts in its `crashes`, until a page of it is written.
+    """
     lease_id = new_id()
+    session.execute(_LOCK_CLAIMS)
     found = session.execute(_CLAIM, {"lease_id": lease_id, "seconds": seconds}).scalar_one_or_none()
     if found is None:
         return None
@@ -259,7 +275,7 @@ def _item(catalog_id: UUID, row: ReadRow, photos: dict[str, UUID]) -> dict[str, 
         "sha256": sha256,
         "image_id": photos[sha256] if sha256 is not None else None,
         "error_code": row.error_code,
-        "error_detail": row.error_detail,
+        "error_detail": None if row.error_detail is None else storable(row.error_detail),
     }
 
 
@@ -280,7 +296,7 @@ def _advance(
             "duplicates": duplicates,
             "is_last": page.is_last,
             "error_code": code.value if code else None,
-            "error_detail": detail,
+            "error_detail": None if detail is None else storable(detail),
         },
     )
     if page.is_last:

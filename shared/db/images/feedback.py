@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from shared.contracts.events import EventType
 from shared.contracts.states import TERMINAL_IMAGE, ImageStatus, Label
 from shared.core.errors import DetectorError
+from shared.core.texts import storable, storable_json
 from shared.db.models import Feedback, Image, Job, Verdict
 from shared.db.webhooks.events import emit
 
@@ -51,8 +52,8 @@ def add_feedback(
         image_id=image_id,
         tenant_id=tenant_id,
         label=new.label.value,
-        reason=new.reason,
-        reviewer=new.reviewer,
+        reason=storable_json(new.reason),
+        reviewer=storable(new.reviewer),
         model_version=verdict.model_version if verdict else None,
         model_label=verdict.label if verdict else None,
         overturned=before is not None and before != new.label.value,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.states import HeatmapStatus
 from shared.contracts.tasks import CHANNEL_JOB_FINISHED, TOPIC_EXPLAIN_IMAGE
+from shared.core.texts import storable
 from shared.db.models import Heatmap, Image, OutboxMessage
 
 # A worker is asked again when it has been silent, or failed, for this long.
@@ -83,7 +84,7 @@ def finish(session: Session, image_id: UUID, version: str, outcome: Drawn | str)
             object_key=drawn.object_key if drawn else None,
             sha256=drawn.sha256 if drawn else None,
             size=drawn.size if drawn else None,
-            error_detail=None if drawn else outcome,
+            error_detail=None if isinstance(outcome, Drawn) else storable(outcome),
             finished_at=func.clock_timestamp(),
         )
     )

@@ -13,6 +13,7 @@ from shared.contracts.errors import IMAGE_ERROR_HELP, ImageErrorCode
 from shared.contracts.events import EventType
 from shared.contracts.states import JobKind, JobStatus, Label
 from shared.contracts.tasks import CHANNEL_JOB_FINISHED
+from shared.core.texts import storable, storable_json
 from shared.db.models import Verdict
 from shared.db.webhooks.events import NewEvent, emit_many
 
@@ -121,7 +122,7 @@ def settle(
             "ids": ids,
             "statuses": ["failed" if i in failures else "succeeded" for i in ids],
             "codes": [failures[i].code.value if i in failures else None for i in ids],
-            "details": [failures[i].detail if i in failures else None for i in ids],
+            "details": [storable(failures[i].detail) if i in failures else None for i in ids],
             "qualities": [o.encoder_quality if isinstance(o, Judged) else None for o in outcomes],
             "lease_id": lease_id,
         },
@@ -190,7 +191,7 @@ def _insert_verdicts(session: Session, judged: Sequence[Judged]) -> None:
             "probability": item.probability,
             "confidence": item.confidence,
             "logit": item.logit,
-            "evidence": item.evidence,
+            "evidence": storable_json(item.evidence),
             "judged_with": item.judged_with,
             "reused_from": item.reused_from,
             "embedding": None if item.embedding is None else list(item.embedding),

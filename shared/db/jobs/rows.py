@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from shared.contracts.states import ImageStatus, JobKind, JobStatus
 from shared.contracts.tasks import MAX_CHUNK
 from shared.core.ids import new_id
+from shared.core.texts import storable
 from shared.db.images.feedback import newest_feedback
 from shared.db.jobs.results import finish_jobs
 from shared.db.models import Feedback, Image, Job, JobEvent, Verdict
@@ -98,7 +99,7 @@ def _image_row(job: Job, position: int, image: NewImage) -> Image:
         job_id=job.id,
         tenant_id=job.tenant_id,
         position=position,
-        filename=image.filename,
+        filename=storable(image.filename),
         source_url=image.source_url,
         status=(ImageStatus.FAILED if refused else ImageStatus.QUEUED).value,
         object_key=image.object_key,
@@ -108,7 +109,7 @@ def _image_row(job: Job, position: int, image: NewImage) -> Image:
         width=image.width,
         height=image.height,
         error_code=image.error_code,
-        error_detail=image.error_detail,
+        error_detail=None if image.error_detail is None else storable(image.error_detail),
         finished_at=job.created_at if refused else None,
     )
 

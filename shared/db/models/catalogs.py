@@ -56,6 +56,8 @@ class Catalog(Base):
     # Which ingest process holds it.
     lease_id: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None]
+    # Leases that ran out since the last page, usually because the reader died.
+    crashes: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]

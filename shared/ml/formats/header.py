@@ -23,6 +23,12 @@ MIME: dict[ImageFormat, str] = {
     "AVIF": "image/avif",
 }
 
+# What stands before the image: encoders write some hundred segments, some thousand blocks.
+MAX_SEGMENTS = 20_000
+MAX_BLOCKS = 100_000
+# Fill bytes between two JPEG segments; none are usual.
+_MAX_FILL = 64 * 1024
+
 # Start-of-frame markers; C4, C8 and CC in the same range are tables and extensions.
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -86,7 +92,7 @@ def sniff(start: bytes) -> ImageFormat:
         return "WEBP"
     if start[:6] in (b"GIF87a", b"GIF89a"):
         return "GIF"
-    if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
+    if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1", b"miaf"):
         return "AVIF"
     raise UnreadableImage(
         "unsupported_type", "the content is not a JPEG, PNG, WebP, GIF or AVIF image"
@@ -102,12 +108,10 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 def _jpeg(stream: BinaryIO) -> tuple[int, int, int | None]:
     stream.seek(2)
-    while True:
+    for _ in range(MAX_SEGMENTS):
         if _exactly(stream, 1) != b"\xff":
             raise UnreadableImage("unreadable_image", "no JPEG marker where one must be")
-        marker = 0xFF
-        while marker == 0xFF:  # any number of fill bytes may stand before a marker
-            marker = _exactly(stream, 1)[0]
+        marker = _jpeg_marker(stream)
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue
         if marker in (0xD9, 0xDA):
@@ -119,6 +123,27 @@ def _jpeg(stream: BinaryIO) -> tuple[int, int, int | None]:
         if length < 2:
             raise UnreadableImage("unreadable_image", "a JPEG segment has an impossible length")
         stream.seek(length - 2, io.SEEK_CUR)
+    raise _too_much("JPEG")
+
+
+def _jpeg_marker(stream: BinaryIO) -> int:
+    """Return the marker behind an FF and any fill bytes, which are FFs too."""
+    marker = _exactly(stream, 1)[0]
+    if marker != 0xFF:
+        return marker
+    place = stream.tell()
+    ahead = stream.read(_MAX_FILL)
+    fill = len(ahead) - len(ahead.lstrip(b"\xff"))
+    if fill == _MAX_FILL:
+        raise _too_much("JPEG")
+    if fill == len(ahead):
+        raise EOFError
+    stream.seek(place + fill + 1)
+    return ahead[fill]
+
+
+def _too_much(fmt: ImageFormat) -> UnreadableImage:
+    return UnreadableImage("unreadable_image", f"too much stands before the {fmt}'s image")
 
 
 def _png(stream: BinaryIO) -> tuple[int, int, int | None]:
@@ -129,7 +154,7 @@ def _png(stream: BinaryIO) -> tuple[int, int, int | None]:
     stream.seek(33)
     frames = 1
     animations = 0
-    while True:
+    for _ in range(MAX_SEGMENTS):
         length, kind = struct.unpack(">I4s", _exactly(stream, 8))
         if kind in (b"IDAT", b"IEND"):
             return width, height, frames
@@ -140,6 +165,7 @@ def _png(stream: BinaryIO) -> tuple[int, int, int | None]:
                 raise UnreadableImage("unreadable_image", "the PNG's animation header is invalid")
             length -= 4
         stream.seek(length + 4, io.SEEK_CUR)
+    raise _too_much("PNG")
 
 
 def _webp(stream: BinaryIO) -> tuple[int, int, int | None]:
@@ -165,7 +191,8 @@ def _gif(stream: BinaryIO) -> tuple[int, int, int | None]:
     width, height, flags = struct.unpack("<HHBxx", _exactly(stream, 7))
     if flags & 0x80:
         stream.seek(3 << (flags & 7) + 1, io.SEEK_CUR)
-    while True:
+    blocks = 0
+    while blocks < MAX_BLOCKS:
         block = _exactly(stream, 1)[0]
         if block == 0x2C:
             left, top, frame_width, frame_height = struct.unpack("<HHHH", _exactly(stream, 8))
@@ -173,8 +200,11 @@ def _gif(stream: BinaryIO) -> tuple[int, int, int | None]:
         if block != 0x21:
             raise UnreadableImage("unreadable_image", "the GIF has no frame")
         stream.seek(1, io.SEEK_CUR)
-        while size := _exactly(stream, 1)[0]:
+        while (size := _exactly(stream, 1)[0]) and blocks < MAX_BLOCKS:
             stream.seek(size, io.SEEK_CUR)
+            blocks += 1
+        blocks += 1
+    raise _too_much("GIF")
 
 
 def _avif(stream: BinaryIO) -> tuple[int, int, int | None]:

@@ -283,3 +283,19 @@ def test_many_threads_share_one_client() -> None:
         paths = [f"/{index}" for index in range(200)]
         bodies = threads.map(lambda path: client.get_bytes(server.url + path, 99, 10), paths)
         assert [fetched.body.decode() for fetched in bodies] == paths
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked", "UTF-8", "aws-chunked,gzip", "none, identity"])
+def test_a_content_encoding_that_compresses_nothing_changes_nothing(encoding: str) -> None:
+    body = gzip.compress(b"photo") if "gzip" in encoding else b"photo"
+    answer = http_answer(200, body, Content_Encoding=encoding)
+    with listening(in_turn(answer)) as server, GuardedClient(_INSIDE) as client:
+        assert client.get_bytes(server.url, 100, 5).body == b"photo"
+
+
+def test_a_redirect_may_be_utf_8() -> None:
+    moved = http_answer(302, Location="/m\u00fctze.jpg")  # sent as UTF-8
+    page = in_turn(moved, http_answer(200, b"photo"))
+    with listening(page) as server, GuardedClient(_INSIDE) as client:
+        assert client.get_bytes(server.url, 100, 5).body == b"photo"
+        assert server.requests[-1].startswith(b"GET /m%C3%BCtze.jpg ")

@@ -64,3 +64,9 @@ def test_batches_keep_order_and_lose_nothing() -> None:
     made = batches(photos, 4)
     assert [len(batch) for batch in made] == [4, 4, 2]
     assert [photo for batch in made for photo in batch] == photos
+
+
+def test_every_name_of_a_jpeg_is_found(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.jpe", "c.PJPEG", "d.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert names(tmp_path, "") == ["a.jfif", "b.jpe", "c.PJPEG"]

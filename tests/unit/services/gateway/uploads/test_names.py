@@ -17,6 +17,10 @@ from services.gateway.uploads.names import MAX_LENGTH, UNNAMED, display_name
         ("evil\u202egpj.exe", "evilgpj.exe"),
         ("  spaced   out .jpg ", "spaced out .jpg"),
         ("кружка.jpg", "кружка.jpg"),
+        # As .NET sends what is not ASCII (RFC 2047).
+        ("=?utf-8?B?w5xiZXJncsO2w59lLmpwZw==?=", "Übergröße.jpg"),
+        ("=?utf-8?Q?M=C3=BCtze.jpg?=", "Mütze.jpg"),
+        ("=?nonsense?B?w5xi?=", "=?nonsense?B?w5xi?="),
         ("", UNNAMED),
         ("..", UNNAMED),
         ("dir/", UNNAMED),

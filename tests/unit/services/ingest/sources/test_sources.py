@@ -209,3 +209,32 @@ def test_a_key_stays_below_the_tenants_prefix(key):
 
 def test_a_usual_key_is_taken_as_it_is():
     assert relative_key("2026/nov ember/a..b.jpg") == "2026/nov ember/a..b.jpg"
+
+
+def test_what_systems_add_is_no_photo():
+    names = ["a.jpg", "Thumbs.db", "sub/desktop.ini", ".DS_Store", "__MACOSX/._a.jpg"]
+    assert [row.source for row in read(archive_of(dict.fromkeys(names, b"x")))] == ["a.jpg"]
+
+
+def test_a_workbook_is_told_apart_from_photos():
+    with pytest.raises(SourceProblem, match="save the sheet as CSV"):
+        list(read(archive_of({"[Content_Types].xml": b"x", "xl/workbook.xml": b"x"})))
+
+
+def test_names_that_macos_wrote_without_the_flag_are_read():
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as file:
+        file.writestr("M\u00fctze.jpg", b"x")
+    data = bytearray(sink.getvalue())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.index(signature) + flags
+        data[at : at + 2] = b"\x00\x00"
+    (row,) = read(ArchiveSource(io.BytesIO(bytes(data)), LIMITS))
+    assert row.source == "M\u00fctze.jpg"
+    assert row.read is not None
+    assert row.read(10) == b"x"
+
+
+def test_a_row_without_a_photo_keeps_its_names():
+    text = "url,key,id,listing\nhttp://a/1,b.jpg,sku-1,L1\n,,sku-2,L2\n"
+    assert [shown(row)[2:4] for row in read(of_csv(text))] == [("sku-1", "L1"), ("sku-2", "L2")]

@@ -9,7 +9,13 @@ import pytest
 
 from services.worker.engines.port import Predictions
 from services.worker.engines.select import load_engine
-from services.worker.inference.pipeline import MAX_CORRUPT_READS, InferencePipeline, Postponed
+from services.worker.inference import pipeline as pipeline_module
+from services.worker.inference.pipeline import (
+    MAX_CORRUPT_READS,
+    MAX_MEMORY_TRIES,
+    InferencePipeline,
+    Postponed,
+)
 from services.worker.settings import WorkerSettings
 from shared.contracts.errors import ImageErrorCode
 from shared.core.errors import StorageError
@@ -192,3 +198,22 @@ def test_each_verdict_has_its_own_embedding_and_that_of_the_first_look(store, pa
     pipeline.close()
     assert any(outcome.evidence for outcome in outcomes)
     assert [outcome.embedding for outcome in outcomes] == [(o.logit, -o.logit) for o in outcomes]
+
+
+@pytest.mark.parametrize("where", ["preprocess", "encoder_quality"])
+def test_memory_that_is_missing_postpones_its_own_photo(pipeline, store, monkeypatch, where):
+    """A real shortage cannot be had here at will; where it strikes, it is the machine's trouble."""
+    scarce, work = jpeg(3), getattr(pipeline_module, where)
+
+    def short(data, *rest):
+        if data == scarce:
+            raise MemoryError
+        return work(data, *rest)
+
+    monkeypatch.setattr(pipeline_module, where, short)
+    images = [leased(store, jpeg(0)), leased(store, scarce), leased(store, jpeg(1))]
+    outcomes = list(pipeline.run(images))
+    assert [type(outcome) for outcome in outcomes] == [Judged, Postponed, Judged]
+    (last,) = pipeline.run([leased(store, scarce, attempts=MAX_MEMORY_TRIES)])
+    assert last.code is ImageErrorCode.INFERENCE_FAILED
+    assert "memory" in last.detail
