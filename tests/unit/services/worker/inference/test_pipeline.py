@@ -89,7 +89,7 @@ def test_sample_photos_are_judged_in_order(pipeline, store, package):
     assert all(outcome.judged_with == told for outcome in outcomes)
     assert told["thresholds"]["ai_above"] == package.manifest.thresholds.ai_above
     assert told["preprocess"]["resize_short"] == package.manifest.preprocess.resize_short
-    assert told["provenance"]["conclusive"] == "trusted"
+    assert told["provenance"]["conclusive"] == "stated"
     assert (told["engine"], told["precision"]) == ("openvino-cpu-f32", "f32")
     assert told["cpu"] == processor().facts
     assert json.loads(json.dumps(told)) == told
