@@ -11,7 +11,7 @@ from shared.contracts.errors import ImageErrorCode
 from shared.contracts.states import Label
 from shared.db.jobs import rows as jobs
 from shared.db.jobs.results import Failed, Judged
-from shared.db.jobs.reuse import Basis
+from shared.db.jobs.reuse import ReuseKey
 from shared.db.models import Image, Verdict
 from shared.db.tenants import keys
 
@@ -33,7 +33,7 @@ def images(sessions):
 class Judge:
     """Gives the outcomes that a test wants."""
 
-    basis = Basis("m1", {})
+    basis = ReuseKey("m1", {})
 
     def __init__(self, *outcomes):
         self._outcomes = outcomes

@@ -117,6 +117,8 @@ def test_a_finished_job_shows_verdicts_and_the_listing_verdict(gateway, client):
         "probability": 0.93,
         "confidence": 0.93,
         "model_version": "b0-test.1",
+        "basis": "pixels",
+        "pixels_probability": 0.93,
         "evidence": [],
         "judged_with": {},
         "reused_from": None,

@@ -51,6 +51,8 @@ def test_it_answers_with_the_verdict(client, worker):
         "probability": 0.88,
         "confidence": 0.88,
         "model_version": "b0-test.1",
+        "basis": "pixels",
+        "pixels_probability": 0.88,
     }
 
 
