@@ -26,13 +26,7 @@ def has_unstorable(text: str) -> bool:
 
 def storable(text: str, limit: int = MAX_DETAIL) -> str:
     """Return `text` fit for a text column and for people: cut, bad characters replaced."""
-    text = text[:limit]
-    if text.isprintable():
-        return text
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in _UNSTORABLE else character
-        for character in text
-    )
+    return _clean(text[:limit])
 
 
 def storable_json(value: Any, limit: int = MAX_DETAIL, depth: int = MAX_DEPTH) -> Any:
@@ -42,14 +36,14 @@ def storable_json(value: Any, limit: int = MAX_DETAIL, depth: int = MAX_DEPTH) -
     JSON has no word for (NaN, infinities) becomes null, and so does what is nested too deep.
     """
     if isinstance(value, str):
-        return _clean(value[:limit])
+        return _clean(value[:limit], _KEPT)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict | list | tuple) and depth <= 0:
         return None
     if isinstance(value, dict):
         return {
-            _clean(str(key)[:limit]): storable_json(item, limit, depth - 1)
+            _clean(str(key)[:limit], _KEPT): storable_json(item, limit, depth - 1)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
@@ -57,12 +51,12 @@ def storable_json(value: Any, limit: int = MAX_DETAIL, depth: int = MAX_DEPTH) -
     return value
 
 
-def _clean(text: str) -> str:
+def _clean(text: str, kept: frozenset[str] = frozenset()) -> str:
     if text.isprintable():
         return text
     return "".join(
         "\ufffd"
-        if character not in _KEPT and unicodedata.category(character) in _UNSTORABLE
+        if character not in kept and unicodedata.category(character) in _UNSTORABLE
         else character
         for character in text
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from services.training.data.manifest import MANIFEST
 from services.training.errors import TrainingError
 from services.training.evaluate.reevaluate import TOLERANCE
 from services.training.evaluation.card import members_card
@@ -20,8 +21,6 @@ from services.training.settings import TrainingSettings
 from shared.core.settings import REPOSITORY_ROOT
 from shared.ml.errors import PackageError
 from shared.ml.package import load_package
-
-MANIFEST = REPOSITORY_ROOT / "data" / "manifest.csv"
 
 evaluation_app = typer.Typer(
     help="Judge native photos, each saved anew in tiers that are alike for both classes.",

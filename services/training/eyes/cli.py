@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from services.training.data.manifest import MANIFEST
 from services.training.data.settings import DatasetSettings
 from services.training.errors import TrainingError
 from services.training.eyes.config import EyesConfig, load_eyes_config
@@ -31,7 +32,6 @@ from shared.ml.errors import PackageError
 from shared.ml.members.weights import Floats, State, dequantised
 
 ENCODER = "clip_encoder.int8.onnx"
-MANIFEST = REPOSITORY_ROOT / "data" / "manifest.csv"
 DEFAULT = REPOSITORY_ROOT / "services" / "training" / "configs" / "eyes.yaml"
 
 app = typer.Typer(

@@ -111,8 +111,7 @@ def build(
 ) -> None:
     """Decode `items` into `folder`; what is there already for the same items stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    mark, digest = folder / _MARK, _digest(items, spec)
-    fresh = not mark.exists() or mark.read_text(encoding="utf-8") != digest
+    fresh = not _is_of(folder, items, spec)
     if fresh:
         # What was computed of other photos must not be taken for these'.
         for computed in folder.glob("*done.npy"):
@@ -125,7 +124,7 @@ def build(
     )
     _write_rows(items, folder / ROWS)
     (folder / SPEC).write_text(spec.model_dump_json(), encoding="utf-8")
-    mark.write_text(digest, encoding="utf-8")
+    _mark(folder, items, spec)
     todo = [index for index in range(len(items)) if not done[index]]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -148,22 +147,23 @@ def grow(items: Sequence[Item], folder: Path, spec: StackSpec, older: Path) -> i
 
     Raises TrainingError when `older` cannot be read, or its photos were decoded otherwise.
     """
-    digest = _digest(items, spec)
-    if (folder / _MARK).exists() and (folder / _MARK).read_text(encoding="utf-8") == digest:
+    if _is_of(folder, items, spec):
         return 0
     try:
         with (older / ROWS).open(encoding="utf-8", newline="") as stream:
-            place = {_file(row): number for number, row in enumerate(csv.DictReader(stream))}
+            rows = list(csv.DictReader(stream))
         other = StackSpec.model_validate_json((older / SPEC).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"the store {older} cannot be read: {error}") from error
     if other != spec:
         raise TrainingError(f"the store {older} was decoded as {other}, not as {spec}")
     folder.mkdir(parents=True, exist_ok=True)
+    # An original that came later is another file than the view that stood for it.
+    place = {(row["sha256"], row["is_original"]): number for number, row in enumerate(rows)}
     found = [place.get((item.sha256, str(item.is_original))) for item in items]
     for path in sorted(older.glob("*.npy")):
         before = np.load(path, mmap_mode="r")
-        if len(before) != len(place):
+        if len(before) != len(rows):
             continue
         shape = (len(items), *before.shape[1:])
         after = np.lib.format.open_memmap(folder / path.name, "w+", before.dtype, shape)
@@ -172,13 +172,17 @@ def grow(items: Sequence[Item], folder: Path, spec: StackSpec, older: Path) -> i
                 after[number] = before[row]
         after.flush()
     _write_rows(items, folder / ROWS)
-    (folder / _MARK).write_text(digest, encoding="utf-8")
+    _mark(folder, items, spec)
     return sum(row is not None for row in found)
 
 
-def _file(row: dict[str, str]) -> tuple[str, str]:
-    """Return what tells decoded files apart: the photo, and whether it is the original."""
-    return row["sha256"], row["is_original"]
+def _is_of(folder: Path, items: Sequence[Item], spec: StackSpec) -> bool:
+    mark = folder / _MARK
+    return mark.exists() and mark.read_text(encoding="utf-8") == _digest(items, spec)
+
+
+def _mark(folder: Path, items: Sequence[Item], spec: StackSpec) -> None:
+    (folder / _MARK).write_text(_digest(items, spec), encoding="utf-8")
 
 
 def _digest(items: Sequence[Item], spec: StackSpec) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -152,7 +153,7 @@ class InferencePipeline:
 
     def explain(self, data: bytes) -> Heatmap:
         """Return the heatmap of an encoded photo, between two batches; see `explain`."""
-        with self._budget.hold(read_header(data).pixels * BYTES_PER_PIXEL):
+        with self._room(data):
             return explain(data, self._package, self._engine, self._max_pixels)
 
     def close(self) -> None:
@@ -192,8 +193,12 @@ class InferencePipeline:
         return self._store.get(image.object_key, image.size, image.sha256)
 
     def _decode(self, data: bytes) -> Images:
-        with self._budget.hold(read_header(data).pixels * BYTES_PER_PIXEL):
+        with self._room(data):
             return preprocess(data, self._manifest.preprocess, self._max_pixels)
+
+    def _room(self, data: bytes) -> AbstractContextManager[None]:
+        """Hold the memory that decoding `data` takes; raises UnreadableImage for no header."""
+        return self._budget.hold(read_header(data).pixels * BYTES_PER_PIXEL)
 
     def _first_look(self, image: LeasedImage, staged: _Staged) -> _Look | Failed | Postponed:
         if not isinstance(staged, _Submitted):

@@ -29,8 +29,9 @@ _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _EXIF_HEADER = b"Exif\x00\x00"
 _PHOTOSHOP = b"Photoshop 3.0\x00"
-# ISO BMFF `uuid` box of a C2PA manifest store (C2PA 2.1, A.5.1).
+# Before a JPEG marker there may be any number of them.
 _FILL = re.compile(rb"\xff+")
+# ISO BMFF `uuid` box of a C2PA manifest store (C2PA 2.1, A.5.1).
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
